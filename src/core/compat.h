@@ -13,4 +13,36 @@
 #error "aggwin needs PostgreSQL 15 or later"
 #endif
 
+#include "nodes/parsenodes.h"
+#include "optimizer/optimizer.h"
+#include "tcop/tcopprot.h"
+
+/*
+ * PostgreSQL 18 lets the columns of a grouped query point to an entry for the
+ * grouping step; put the grouping expressions back in their place.
+ */
+static inline void
+compat_flatten_group_exprs(Query *query)
+{
+#if PG_VERSION_NUM >= 180000
+	if (query->hasGroupRTE)
+	{
+		query->targetList = (List *)
+			flatten_group_exprs(NULL, query, (Node *) query->targetList);
+		query->havingQual = flatten_group_exprs(NULL, query, query->havingQual);
+	}
+#endif
+}
+
+/* Columns computed on read hold nothing in a transition table. */
+static inline bool
+compat_is_virtual_generated(char attgenerated)
+{
+#if PG_VERSION_NUM >= 180000
+	return attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+	return false;
+#endif
+}
+
 #endif							/* AGGWIN_COMPAT_H */

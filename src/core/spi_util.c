@@ -1,0 +1,150 @@
+/*
+ * spi_util.c - running SQL on a user's behalf, safely
+ *
+ * A sandbox is a change of user together with settings pinned to fixed values,
+ * so that neither the caller's search_path nor its other settings change what
+ * a rollup computes. Leaving is not needed after an error: the end of the
+ * (sub)transaction restores both.
+ */
+#include "postgres.h"
+
+#include "core/spi_util.h"
+
+#include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+
+static void
+pin(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+}
+
+/*
+ * Pin what the meaning and the speed of generated SQL depend on. The caller
+ * holds a GUC nest level.
+ *
+ * Plans are kept and run on batches of very different sizes, so just-in-time
+ * compilation chosen for the largest would be paid by all.
+ */
+void
+aggwin_pin_settings(void)
+{
+	pin("search_path", "pg_catalog, pg_temp");
+	pin("row_security", "off");
+	pin("jit", "off");
+	pin("datestyle", "ISO, YMD");
+	pin("intervalstyle", "postgres");
+	pin("timezone", "UTC");
+}
+
+/*
+ * Become userid. restricted stands for all code that a user supplied: no
+ * session state that outlives it can be changed from inside.
+ */
+void
+aggwin_sandbox_enter(Sandbox *saved, Oid userid, bool restricted)
+{
+	int			flags = SECURITY_LOCAL_USERID_CHANGE;
+
+	if (restricted)
+		flags |= SECURITY_RESTRICTED_OPERATION;
+
+	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	SetUserIdAndSecContext(userid, saved->sec_context | flags);
+	saved->guc_level = NewGUCNestLevel();
+	aggwin_pin_settings();
+}
+
+void
+aggwin_sandbox_leave(const Sandbox *saved)
+{
+	AtEOXact_GUC(false, saved->guc_level);
+	SetUserIdAndSecContext(saved->userid, saved->sec_context);
+}
+
+/* The relation's schema-qualified, quoted name. */
+char *
+aggwin_relation_name(Oid relid)
+{
+	char	   *relname = get_rel_name(relid);
+
+	if (relname == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation with OID %u does not exist", relid)));
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  relname);
+}
+
+Oid
+aggwin_schema(void)
+{
+	return get_namespace_oid("aggwin", false);
+}
+
+/* The OID of one of the extension's own relations. */
+Oid
+aggwin_relid(const char *relname)
+{
+	Oid			relid = get_relname_relid(relname, aggwin_schema());
+
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("relation \"aggwin.%s\" does not exist", relname),
+				 errhint("Is the extension aggwin installed in this database?")));
+	return relid;
+}
+
+void
+aggwin_spi_connect(void)
+{
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+}
+
+void
+aggwin_spi_finish(void)
+{
+	if (SPI_finish() != SPI_OK_FINISH)
+		elog(ERROR, "SPI_finish failed");
+}
+
+/* Run one statement and return the number of rows it processed. */
+uint64
+aggwin_spi_run(const char *sql, int expected)
+{
+	int			rc = SPI_execute(sql, false, 0);
+
+	if (rc != expected)
+		elog(ERROR, "unexpected SPI result %s of: %s",
+			 SPI_result_code_string(rc), sql);
+	return SPI_processed;
+}
+
+uint64
+aggwin_spi_run_args(const char *sql, int expected, int nargs,
+					Oid *types, Datum *values, const char *nulls)
+{
+	int			rc = SPI_execute_with_args(sql, nargs, types, values, nulls,
+										   false, 0);
+
+	if (rc != expected)
+		elog(ERROR, "unexpected SPI result %s of: %s",
+			 SPI_result_code_string(rc), sql);
+	return SPI_processed;
+}
+
+/* A column of the first row of the last result. */
+Datum
+aggwin_spi_value(int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
+						 column, isnull);
+}

@@ -1,0 +1,34 @@
+/*
+ * spi_util.h - running SQL on a user's behalf, safely
+ */
+#ifndef AGGWIN_SPI_UTIL_H
+#define AGGWIN_SPI_UTIL_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+
+/* What aggwin_sandbox_leave() puts back. */
+typedef struct Sandbox
+{
+	Oid			userid;
+	int			sec_context;
+	int			guc_level;
+} Sandbox;
+
+extern void aggwin_pin_settings(void);
+extern void aggwin_sandbox_enter(Sandbox *saved, Oid userid, bool restricted);
+extern void aggwin_sandbox_leave(const Sandbox *saved);
+
+extern char *aggwin_relation_name(Oid relid);
+extern Oid	aggwin_schema(void);
+extern Oid	aggwin_relid(const char *relname);
+
+extern void aggwin_spi_connect(void);
+extern void aggwin_spi_finish(void);
+extern uint64 aggwin_spi_run(const char *sql, int expected);
+extern uint64 aggwin_spi_run_args(const char *sql, int expected, int nargs,
+								  Oid *types, Datum *values, const char *nulls);
+extern Datum aggwin_spi_value(int column, bool *isnull);
+
+#endif							/* AGGWIN_SPI_UTIL_H */

@@ -1,0 +1,290 @@
+/*
+ * capture.c - the triggers on a source
+ *
+ * One AFTER STATEMENT trigger for each event, however many rollups the source
+ * has. An INSERT appends deltas: partials of the rows that it added. UPDATE,
+ * DELETE and TRUNCATE append the spans of event time that they touched, which
+ * the rollup's view answers from the source until they are repaired.
+ *
+ * Two paths lead from rows to deltas. Few rows go through expressions that are
+ * kept ready, each row a delta of its own: starting the executor would cost
+ * more than the work. Many rows are grouped by a kept plan first.
+ *
+ * Locking: the inserting statement holds ROW EXCLUSIVE on the source; capture
+ * takes ROW EXCLUSIVE on delta or invalid, both till the end of transaction.
+ */
+#include "postgres.h"
+
+#include "rollup/capture_cache.h"
+
+#include "access/genam.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "commands/trigger.h"
+#include "core/spi_util.h"
+#include "executor/executor.h"
+#include "executor/spi.h"
+#include "executor/tstoreReceiver.h"
+#include "miscadmin.h"
+#include "rollup/capture_write.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+PG_FUNCTION_INFO_V1(aggwin_capture);
+
+/* Up to so many rows a statement, the executor is not worth its start. */
+#define ROW_PATH_LIMIT 32
+
+/* Row path ---------------------------------------------------------------- */
+
+static void
+capture_each_row(RollupCapture *rollup, TriggerData *trigger,
+				 DeltaWriter *writer)
+{
+	Tuplestorestate *rows = trigger->tg_newtable;
+	TupleTableSlot *slot;
+	ExprContext *econtext;
+	int			pointer;
+	Sandbox		saved;
+
+	if (!rollup->builtin_only)
+		aggwin_sandbox_enter(&saved, rollup->owner, true);
+	aggwin_prepare_expressions(rollup);
+	econtext = rollup->econtext;
+
+	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+									&TTSOpsMinimalTuple);
+	econtext->ecxt_scantuple = slot;
+	pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
+	tuplestore_select_read_pointer(rows, pointer);
+	tuplestore_rescan(rows);
+
+	while (tuplestore_gettupleslot(rows, true, false, slot))
+	{
+		MemoryContext old_context;
+		TupleTableSlot *delta;
+		bool		isnull;
+		Datum		counts;
+
+		ResetExprContext(econtext);
+		counts = ExecEvalExprSwitchContext(rollup->expressions[rollup->columns],
+										   econtext, &isnull);
+		if (isnull || !DatumGetBool(counts))
+			continue;
+
+		delta = aggwin_delta_slot(writer);
+		old_context = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+		for (int i = 0; i < rollup->columns; i++)
+			delta->tts_values[i] = ExecEvalExpr(rollup->expressions[i], econtext,
+												&delta->tts_isnull[i]);
+		MemoryContextSwitchTo(old_context);
+		aggwin_delta_store(writer, delta, rollup->columns);
+	}
+
+	ExecDropSingleTupleTableSlot(slot);
+	econtext->ecxt_scantuple = NULL;
+	ResetExprContext(econtext);
+	if (!rollup->builtin_only)
+		aggwin_sandbox_leave(&saved);
+}
+
+/* Batch path -------------------------------------------------------------- */
+
+static SPIPlanPtr
+prepare(const char *sql)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, 0, NULL);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	return plan;
+}
+
+static void
+connect_with(TriggerData *trigger)
+{
+	int			rc;
+
+	aggwin_spi_connect();
+	rc = SPI_register_trigger_data(trigger);
+	if (rc != SPI_OK_TD_REGISTER)
+		elog(ERROR, "SPI_register_trigger_data failed: %s",
+			 SPI_result_code_string(rc));
+}
+
+static void
+capture_grouped(RollupCapture *rollup, TriggerData *trigger,
+				DeltaWriter *writer)
+{
+	Tuplestorestate *groups = tuplestore_begin_heap(false, false, work_mem);
+	DestReceiver *receiver = CreateTuplestoreDestReceiver();
+	SPIExecuteOptions options = {.read_only = true, .dest = receiver};
+	TupleTableSlot *slot;
+	Sandbox		saved;
+	int			rc;
+
+	SetTuplestoreDestReceiverParams(receiver, groups, CurrentMemoryContext,
+									false, NULL, NULL);
+	aggwin_sandbox_enter(&saved, rollup->owner, true);
+	connect_with(trigger);
+	if (rollup->batch == NULL)
+		rollup->batch = prepare(rollup->batch_sql);
+	rc = SPI_execute_plan_extended(rollup->batch, &options);
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+
+	slot = MakeSingleTupleTableSlot(aggwin_delta_groups_desc(writer, rollup->columns),
+									&TTSOpsMinimalTuple);
+	while (tuplestore_gettupleslot(groups, true, false, slot))
+	{
+		TupleTableSlot *delta = aggwin_delta_slot(writer);
+
+		slot_getallattrs(slot);
+		memcpy(delta->tts_values, slot->tts_values,
+			   rollup->columns * sizeof(Datum));
+		memcpy(delta->tts_isnull, slot->tts_isnull,
+			   rollup->columns * sizeof(bool));
+		aggwin_delta_store(writer, delta, rollup->columns);
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	tuplestore_end(groups);
+}
+
+static void
+capture_insert(RollupCapture *rollup, TriggerData *trigger)
+{
+	int64		rows = tuplestore_tuple_count(trigger->tg_newtable);
+	DeltaWriter *writer;
+
+	if (rows == 0)
+		return;
+	writer = aggwin_delta_begin(rollup->row.delta);
+	if (rows <= ROW_PATH_LIMIT)
+		capture_each_row(rollup, trigger, writer);
+	else
+		capture_grouped(rollup, trigger, writer);
+	aggwin_delta_end(writer);
+}
+
+/* Invalid ranges ---------------------------------------------------------- */
+
+/*
+ * Does an UPDATE leave alone all that the rollup reads? The columns named in
+ * the statement tell, unless a BEFORE trigger may have changed others.
+ */
+static bool
+update_is_unrelated(RollupCapture *rollup, TriggerData *trigger)
+{
+	TriggerDesc *triggers = trigger->tg_relation->trigdesc;
+	int			x = -1;
+
+	if (triggers->trig_update_before_row)
+		return false;
+	while ((x = bms_next_member(trigger->tg_updatedcols, x)) >= 0)
+	{
+		if (bms_is_member(x + FirstLowInvalidHeapAttributeNumber,
+						  rollup->spec->columns))
+			return false;
+	}
+	return true;
+}
+
+static void
+capture_change(RollupCapture *rollup, TriggerData *trigger)
+{
+	bool		update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	SPIPlanPtr *plan = update ? &rollup->touched_by_update
+		: &rollup->touched_by_delete;
+	MemoryContext context = CurrentMemoryContext;
+	MemoryContext spi_context;
+	Sandbox		saved;
+	bool		isnull;
+	Datum		spans;
+	bool		nulls;
+	int64		buckets;
+	int			rc;
+
+	if (tuplestore_tuple_count(trigger->tg_oldtable) == 0 ||
+		(update && update_is_unrelated(rollup, trigger)))
+		return;
+
+	aggwin_sandbox_enter(&saved, rollup->owner, true);
+	connect_with(trigger);
+	if (*plan == NULL)
+		*plan = prepare(aggwin_sql_touched(rollup->spec, true, update));
+	rc = SPI_execute_plan(*plan, NULL, NULL, true, 0);
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
+	spi_context = MemoryContextSwitchTo(context);
+	spans = PointerGetDatum(PG_DETOAST_DATUM_COPY(aggwin_spi_value(1, &isnull)));
+	nulls = DatumGetBool(aggwin_spi_value(2, &isnull));
+	buckets = DatumGetInt64(aggwin_spi_value(3, &isnull));
+	MemoryContextSwitchTo(spi_context);
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+
+	if (buckets > 0)
+		aggwin_invalid_write(rollup->row.invalid, spans, nulls, &buckets);
+}
+
+/* The trigger ------------------------------------------------------------- */
+
+static void
+capture_for(RollupCapture *rollup, TriggerData *trigger)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "aggwin capture",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+
+	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
+		capture_insert(rollup, trigger);
+	else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
+		aggwin_invalid_write_all(rollup->row.invalid);
+	else
+		capture_change(rollup, trigger);
+
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+}
+
+/*
+ * aggwin.capture(): records what the statement did for each rollup of the
+ * table. An error in a rollup's expressions is the statement's error, as it
+ * would be that of the plain query.
+ */
+Datum
+aggwin_capture(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	SourceCapture *source;
+	ListCell   *lc;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("aggwin.capture() can only be the trigger that aggwin.create_rollup() makes")));
+
+	source = aggwin_source_capture(RelationGetRelid(trigger->tg_relation));
+	source->in_use++;
+	PG_TRY();
+	{
+		foreach(lc, source->rollups)
+			capture_for(lfirst(lc), trigger);
+	}
+	PG_FINALLY();
+	{
+		source->in_use--;
+	}
+	PG_END_TRY();
+
+	return PointerGetDatum(NULL);
+}

@@ -1,0 +1,285 @@
+/*
+ * capture_cache.c - what a backend knows about the rollups of a source
+ *
+ * An entry is built at the first statement on a source and serves until
+ * something changes that it was derived from: the source or a relation of the
+ * rollup (relcache), or a function, operator, schema or type that its SQL
+ * names (syscache). An entry in use is only marked; it is rebuilt at its next
+ * use from outside.
+ */
+#include "postgres.h"
+
+#include "rollup/capture_cache.h"
+
+#include "access/transam.h"
+#include "catalog/pg_language.h"
+#include "catalog/pg_proc.h"
+#include "core/spi_util.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/analyze.h"
+#include "tcop/tcopprot.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+static HTAB *sources = NULL;
+
+/* Invalidation ------------------------------------------------------------ */
+
+static bool
+mentions(const SourceCapture *entry, Oid relid)
+{
+	ListCell   *lc;
+
+	if (relid == InvalidOid || relid == entry->source)
+		return true;
+	foreach(lc, entry->rollups)
+	{
+		const RollupRow *row = &((RollupCapture *) lfirst(lc))->row;
+
+		if (relid == row->view || relid == row->definition ||
+			relid == row->state || relid == row->delta || relid == row->invalid)
+			return true;
+	}
+	return false;
+}
+
+static void
+on_relcache(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS status;
+	SourceCapture *entry;
+
+	hash_seq_init(&status, sources);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (mentions(entry, relid))
+			entry->valid = false;
+	}
+}
+
+/*
+ * Types come and go with every temporary table; only entries that mention
+ * types made by users care.
+ */
+static void
+on_syscache(Datum arg, int cacheid, uint32 hashvalue)
+{
+	HASH_SEQ_STATUS status;
+	SourceCapture *entry;
+	ListCell   *lc;
+
+	hash_seq_init(&status, sources);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (cacheid != TYPEOID)
+			entry->valid = false;
+		foreach(lc, entry->rollups)
+		{
+			if (((RollupCapture *) lfirst(lc))->custom_types)
+				entry->valid = false;
+		}
+	}
+}
+
+static void
+init_cache(void)
+{
+	HASHCTL		ctl = {
+		.keysize = sizeof(Oid),
+		.entrysize = sizeof(SourceCapture),
+		.hcxt = CacheMemoryContext,
+	};
+
+	sources = hash_create("aggwin sources", 16, &ctl,
+						  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterRelcacheCallback(on_relcache, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, on_syscache, (Datum) 0);
+	CacheRegisterSyscacheCallback(OPEROID, on_syscache, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, on_syscache, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, on_syscache, (Datum) 0);
+}
+
+/* Building ---------------------------------------------------------------- */
+
+/* Written by a user, or in a language whose calls keep state of their own. */
+static bool
+foreign_function(Oid funcid, void *context)
+{
+	HeapTuple	tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+	Form_pg_proc form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for function %u", funcid);
+	form = (Form_pg_proc) GETSTRUCT(tuple);
+	result = (form->prolang != INTERNALlanguageId && form->prolang != ClanguageId) ||
+		(funcid >= FirstNormalObjectId && form->pronamespace != aggwin_schema());
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static bool
+foreign_walker(Node *node, RollupCapture *rollup)
+{
+	if (node == NULL)
+		return false;
+	if (!IsA(node, List) && exprType(node) >= FirstNormalObjectId)
+		rollup->custom_types = true;
+	if (IsA(node, CoerceToDomain) ||
+		check_functions_in_node(node, foreign_function, NULL))
+		rollup->builtin_only = false;
+	return expression_tree_walker(node, foreign_walker, rollup);
+}
+
+/* Parse the row path's expressions; they read the source as scan tuple. */
+static void
+parse_expressions(RollupCapture *rollup)
+{
+	RollupNames names = aggwin_rollup_names(&rollup->row);
+	char	   *sql = aggwin_sql_row(rollup->spec, &names);
+	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
+	Query	   *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
+	List	   *expressions = NIL;
+	ListCell   *lc;
+
+	foreach(lc, query->targetList)
+		expressions = lappend(expressions, lfirst_node(TargetEntry, lc)->expr);
+	rollup->columns = list_length(expressions) - 1;
+
+	rollup->builtin_only = true;
+	(void) foreign_walker((Node *) expressions, rollup);
+	rollup->cached = GetCachedExpression((Node *) expressions);
+}
+
+/*
+ * Make the row path's expressions executable. States of functions that a user
+ * has written may not live longer than a transaction, so these are made anew
+ * for each statement.
+ */
+void
+aggwin_prepare_expressions(RollupCapture *rollup)
+{
+	MemoryContext context = GetMemoryChunkContext(rollup);
+	int			i = 0;
+	ListCell   *lc;
+
+	if (rollup->expressions != NULL && rollup->builtin_only)
+		return;
+
+	if (rollup->builtin_only)
+		context = MemoryContextSwitchTo(context);
+	else
+		context = CurrentMemoryContext;
+	rollup->econtext = CreateStandaloneExprContext();
+	rollup->expressions = palloc(sizeof(ExprState *) * (rollup->columns + 1));
+	foreach(lc, (List *) rollup->cached->expr)
+		rollup->expressions[i++] = ExecInitExpr(lfirst(lc), NULL);
+	MemoryContextSwitchTo(context);
+}
+
+static void
+release(SourceCapture *entry)
+{
+	ListCell   *lc;
+
+	foreach(lc, entry->rollups)
+	{
+		RollupCapture *rollup = lfirst(lc);
+
+		if (rollup->cached != NULL)
+			FreeCachedExpression(rollup->cached);
+		if (rollup->batch != NULL)
+			SPI_freeplan(rollup->batch);
+		if (rollup->touched_by_update != NULL)
+			SPI_freeplan(rollup->touched_by_update);
+		if (rollup->touched_by_delete != NULL)
+			SPI_freeplan(rollup->touched_by_delete);
+	}
+	entry->rollups = NIL;
+	if (entry->context != NULL)
+		MemoryContextDelete(entry->context);
+	entry->context = NULL;
+}
+
+static void
+build(SourceCapture *entry)
+{
+	MemoryContext old_context;
+	List	   *rows;
+	ListCell   *lc;
+
+	/* Whatever is invalidated from here on is found again by the next use. */
+	entry->valid = true;
+	entry->context = AllocSetContextCreate(CacheMemoryContext, "aggwin source",
+										   ALLOCSET_SMALL_SIZES);
+	old_context = MemoryContextSwitchTo(entry->context);
+	rows = aggwin_rollups_of(entry->source);
+	foreach(lc, rows)
+	{
+		RollupCapture *rollup = palloc0(sizeof(RollupCapture));
+		Sandbox		saved;
+
+		rollup->row = *(RollupRow *) lfirst(lc);
+		rollup->owner = aggwin_rollup_owner(&rollup->row);
+		entry->rollups = lappend(entry->rollups, rollup);
+
+		aggwin_sandbox_enter(&saved, rollup->owner, true);
+		rollup->spec = aggwin_load_spec(rollup->row.definition);
+		rollup->batch_sql = aggwin_sql_batch(rollup->spec);
+		parse_expressions(rollup);
+		aggwin_sandbox_leave(&saved);
+	}
+	MemoryContextSwitchTo(old_context);
+}
+
+static bool
+expressions_valid(const SourceCapture *entry)
+{
+	ListCell   *lc;
+
+	foreach(lc, entry->rollups)
+	{
+		if (!((RollupCapture *) lfirst(lc))->cached->is_valid)
+			return false;
+	}
+	return true;
+}
+
+/* The entry of a source, fit for use. The caller counts its use in in_use. */
+SourceCapture *
+aggwin_source_capture(Oid source)
+{
+	SourceCapture *entry;
+	bool		found;
+
+	if (sources == NULL)
+		init_cache();
+	entry = hash_search(sources, &source, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->valid = false;
+		entry->in_use = 0;
+		entry->context = NULL;
+		entry->rollups = NIL;
+	}
+
+	if (entry->in_use == 0 && !(entry->valid && expressions_valid(entry)))
+	{
+		release(entry);
+		PG_TRY();
+		{
+			build(entry);
+		}
+		PG_CATCH();
+		{
+			entry->valid = false;
+			PG_RE_THROW();
+		}
+		PG_END_TRY();
+	}
+	return entry;
+}

@@ -1,0 +1,48 @@
+/*
+ * capture_cache.h - what a backend knows about the rollups of a source
+ */
+#ifndef AGGWIN_CAPTURE_CACHE_H
+#define AGGWIN_CAPTURE_CACHE_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "nodes/execnodes.h"
+#include "rollup/catalog.h"
+#include "utils/plancache.h"
+
+/* One rollup, ready to capture for. */
+typedef struct RollupCapture
+{
+	RollupRow	row;
+	Oid			owner;
+	RollupSpec *spec;
+	int			columns;		/* of a delta, before captured_at and xid */
+
+	/* Plans are made when first needed. */
+	char	   *batch_sql;
+	SPIPlanPtr	batch;
+	SPIPlanPtr	touched_by_update;
+	SPIPlanPtr	touched_by_delete;
+
+	/* The row path: an expression a column, then whether the row counts. */
+	bool		builtin_only;	/* calls nothing that a user has written */
+	bool		custom_types;	/* mentions types that a user has made */
+	CachedExpression *cached;
+	ExprContext *econtext;
+	ExprState **expressions;
+} RollupCapture;
+
+typedef struct SourceCapture
+{
+	Oid			source;			/* hash key */
+	bool		valid;
+	int			in_use;
+	MemoryContext context;
+	List	   *rollups;		/* RollupCapture * */
+} SourceCapture;
+
+extern SourceCapture *aggwin_source_capture(Oid source);
+extern void aggwin_prepare_expressions(RollupCapture *rollup);
+
+#endif							/* AGGWIN_CAPTURE_CACHE_H */

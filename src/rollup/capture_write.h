@@ -1,0 +1,24 @@
+/*
+ * capture_write.h - appending to a rollup's delta and invalid tables
+ */
+#ifndef AGGWIN_CAPTURE_WRITE_H
+#define AGGWIN_CAPTURE_WRITE_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+
+typedef struct DeltaWriter DeltaWriter;
+
+extern DeltaWriter *aggwin_delta_begin(Oid delta);
+extern TupleDesc aggwin_delta_groups_desc(DeltaWriter *writer, int columns);
+extern TupleTableSlot *aggwin_delta_slot(DeltaWriter *writer);
+extern void aggwin_delta_store(DeltaWriter *writer, TupleTableSlot *slot,
+							   int columns);
+extern void aggwin_delta_end(DeltaWriter *writer);
+
+extern void aggwin_invalid_write(Oid invalid, Datum spans, bool nulls,
+								 const int64 *buckets);
+extern void aggwin_invalid_write_all(Oid invalid);
+
+#endif							/* AGGWIN_CAPTURE_WRITE_H */

@@ -1,0 +1,562 @@
+/*
+ * check.c - which queries and which tables a rollup can be made of
+ *
+ * Everything that cannot be kept exact is refused here, by an error that names
+ * the construct and points to its place in the query. What passes is what
+ * spec.c knows how to take apart.
+ *
+ * Structure (joins, set operations, …) is looked for in the raw parse tree,
+ * which still has the places; types, functions and aggregates in the analysed
+ * one. Errors carry positions within the rollup's query; the caller's error
+ * context turns them into positions of an internal query.
+ */
+#include "postgres.h"
+
+#include "rollup/spec.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_proc.h"
+#include "core/compat.h"
+#include "core/spi_util.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "parser/parse_node.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/typcache.h"
+
+typedef struct CheckContext
+{
+	const char *text;
+	Oid			source;
+} CheckContext;
+
+static int
+place(const char *text, int location)
+{
+	if (location < 0)
+		return 0;
+	return errposition(pg_mbstrlen_with_len(text, location) + 1);
+}
+
+static void
+refuse(const char *text, int location, const char *construct, const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("%s cannot be used in a rollup query", construct),
+			 hint ? errhint("%s", hint) : 0,
+			 place(text, location)));
+}
+
+/* The place of the first of some raw nodes that tells it. */
+static int
+raw_location(Node *node)
+{
+	if (node == NULL)
+		return -1;
+	switch (nodeTag(node))
+	{
+		case T_List:
+			{
+				ListCell   *lc;
+
+				foreach(lc, (List *) node)
+				{
+					int			location = raw_location(lfirst(lc));
+
+					if (location >= 0)
+						return location;
+				}
+				return -1;
+			}
+		case T_JoinExpr:
+			return raw_location(((JoinExpr *) node)->rarg);
+		case T_RangeSubselect:
+			return raw_location(((RangeSubselect *) node)->subquery);
+		case T_SelectStmt:
+			{
+				SelectStmt *stmt = (SelectStmt *) node;
+
+				if (stmt->larg != NULL)
+					return raw_location((Node *) stmt->larg);
+				if (stmt->valuesLists != NIL)
+					return raw_location((Node *) stmt->valuesLists);
+				return raw_location((Node *) stmt->targetList);
+			}
+		case T_SortBy:
+			return raw_location(((SortBy *) node)->node);
+		case T_RangeFunction:
+			return raw_location((Node *) ((RangeFunction *) node)->functions);
+		case T_RangeTableSample:
+			return ((RangeTableSample *) node)->location;
+		case T_RangeTableFunc:
+			return ((RangeTableFunc *) node)->location;
+		case T_LockingClause:
+			return raw_location((Node *) ((LockingClause *) node)->lockedRels);
+		default:
+			return exprLocation(node);
+	}
+}
+
+static void
+check_from(List *from, const char *text)
+{
+	Node	   *item;
+
+	if (from == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a rollup query must read a table"),
+				 errhint("Add a FROM clause that names the source table.")));
+	if (list_length(from) > 1)
+		refuse(text, raw_location(lsecond(from)), "a join",
+			   "Join the rollup's view instead of its source.");
+
+	item = linitial(from);
+	switch (nodeTag(item))
+	{
+		case T_RangeVar:
+			break;
+		case T_JoinExpr:
+			refuse(text, raw_location(item), "a join",
+				   "Join the rollup's view instead of its source.");
+			break;
+		case T_RangeSubselect:
+			refuse(text, raw_location(item), "a subquery in FROM",
+				   "Name the source table itself; filters belong into WHERE.");
+			break;
+		case T_RangeTableSample:
+			refuse(text, raw_location(item), "TABLESAMPLE", NULL);
+			break;
+		default:
+			refuse(text, raw_location(item), "a function in FROM",
+				   "Name the source table itself.");
+			break;
+	}
+}
+
+/* Refuse by shape. text is the query that stmt was parsed from. */
+void
+aggwin_check_raw_query(SelectStmt *stmt, const char *text)
+{
+	ListCell   *lc;
+
+	if (stmt->withClause != NULL)
+		refuse(text, stmt->withClause->location, "WITH", NULL);
+	if (stmt->op != SETOP_NONE)
+		refuse(text, raw_location((Node *) stmt->rarg), "a set operation",
+			   "Create one rollup for each part and combine their views.");
+	if (stmt->valuesLists != NIL)
+		refuse(text, raw_location((Node *) stmt->valuesLists), "VALUES", NULL);
+	if (stmt->intoClause != NULL)
+		refuse(text, raw_location((Node *) stmt->intoClause->rel), "INTO", NULL);
+	check_from(stmt->fromClause, text);
+	if (stmt->distinctClause != NIL)
+	{
+		/* A bare DISTINCT is a list of one NULL and has no place of its own. */
+		int			location = raw_location((Node *) stmt->distinctClause);
+
+		if (location < 0)
+			location = raw_location((Node *) stmt->targetList);
+		refuse(text, location, "DISTINCT",
+			   "The groups of a rollup are distinct already.");
+	}
+	foreach(lc, stmt->groupClause)
+	{
+		if (IsA(lfirst(lc), GroupingSet))
+			refuse(text, raw_location(lfirst(lc)),
+				   "GROUPING SETS, ROLLUP or CUBE",
+				   "Create a rollup for the finest grouping and apply grouping sets to its view.");
+	}
+	if (stmt->sortClause != NIL)
+		refuse(text, raw_location((Node *) stmt->sortClause), "ORDER BY",
+			   "Order the rows when you read the rollup's view.");
+	if (stmt->limitCount != NULL)
+		refuse(text, raw_location(stmt->limitCount), "LIMIT",
+			   "Limit the rows when you read the rollup's view.");
+	if (stmt->limitOffset != NULL)
+		refuse(text, raw_location(stmt->limitOffset), "OFFSET",
+			   "Skip rows when you read the rollup's view.");
+	if (stmt->lockingClause != NIL)
+		refuse(text, raw_location((Node *) stmt->lockingClause),
+			   "FOR UPDATE or FOR SHARE", NULL);
+}
+
+/* Refuse an aggregate call that cannot be merged, with the way out. */
+static void
+check_aggregate(Aggref *aggref, CheckContext *context)
+{
+	char	   *name = get_func_name(aggref->aggfnoid);
+	const char *text = context->text;
+
+	if (AGGKIND_IS_ORDERED_SET(aggref->aggkind))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("ordered-set aggregate %s cannot be used in a rollup query",
+						name),
+				 errdetail("It needs all rows at once; its parts cannot be merged."),
+				 errhint("Store counts of value ranges instead, for example count(*) FILTER (WHERE …)."),
+				 place(text, aggref->location)));
+	if (aggref->aggdistinct != NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("%s(DISTINCT …) cannot be used in a rollup query", name),
+				 errdetail("Distinct values of two parts cannot be told apart once they are counted."),
+				 errhint("Add the argument to GROUP BY and count the rollup's rows."),
+				 place(text, aggref->location)));
+	if (aggref->aggorder != NIL)
+		refuse(text, aggref->location, "ORDER BY inside an aggregate",
+			   "Mergeable aggregates do not depend on the order of rows.");
+	if (!aggwin_decomposable(aggref))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("aggregate %s cannot be used in a rollup query",
+						format_procedure(aggref->aggfnoid)),
+				 errdetail("aggwin does not know how to merge its parts."),
+				 errhint("Mergeable are count, sum, avg, min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor and the stddev and variance families."),
+				 place(text, aggref->location)));
+}
+
+static bool
+not_immutable(Oid funcid, void *context)
+{
+	Oid		   *found = context;
+
+	if (func_volatile(funcid) == PROVOLATILE_IMMUTABLE)
+		return false;
+	*found = funcid;
+	return true;
+}
+
+static void
+refuse_not_immutable(const char *text, int location, const char *what)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("%s is not immutable and cannot be used in a rollup query",
+					what),
+			 errdetail("What it returns may depend on the time or on settings of the session, so rows would not count the same when they are counted again."),
+			 errhint("Make the dependence explicit, for example (ts AT TIME ZONE 'UTC')::date instead of ts::date."),
+			 place(text, location)));
+}
+
+static void
+check_column(Var *var, CheckContext *context)
+{
+	const char *text = context->text;
+
+	if (var->varattno == InvalidAttrNumber)
+		refuse(text, var->location, "a whole-row reference",
+			   "Name the columns that are needed.");
+	if (var->varattno < 0)
+		refuse(text, var->location, "a system column", NULL);
+	else
+	{
+		Relation	rel = table_open(context->source, NoLock);
+		Form_pg_attribute att = TupleDescAttr(RelationGetDescr(rel),
+											  var->varattno - 1);
+
+		if (compat_is_virtual_generated(att->attgenerated))
+			refuse(text, var->location, "a virtual generated column",
+				   "Use its expression instead, or make the column STORED.");
+		table_close(rel, NoLock);
+	}
+}
+
+static bool
+check_walker(Node *node, CheckContext *context)
+{
+	Oid			funcid = InvalidOid;
+	const char *text = context->text;
+
+	if (node == NULL)
+		return false;
+
+	switch (nodeTag(node))
+	{
+		case T_SubLink:
+			refuse(text, ((SubLink *) node)->location, "a subquery",
+				   "Join or filter when you read the rollup's view.");
+			break;
+		case T_WindowFunc:
+			refuse(text, ((WindowFunc *) node)->location, "a window function",
+				   "Apply it to the rollup's view.");
+			break;
+		case T_GroupingFunc:
+			refuse(text, ((GroupingFunc *) node)->location, "GROUPING", NULL);
+			break;
+		case T_Param:
+			refuse(text, ((Param *) node)->location, "a parameter", NULL);
+			break;
+		case T_SQLValueFunction:
+			refuse_not_immutable(text, ((SQLValueFunction *) node)->location,
+								 "a function that reads the session or the clock");
+			break;
+		case T_Aggref:
+			check_aggregate((Aggref *) node, context);
+			break;
+		case T_Var:
+			check_column((Var *) node, context);
+			break;
+		default:
+			break;
+	}
+
+	if (check_functions_in_node(node, not_immutable, &funcid))
+		refuse_not_immutable(text, exprLocation(node),
+							 psprintf("function %s", format_procedure(funcid)));
+	return expression_tree_walker(node, check_walker, context);
+}
+
+/* Columns that only the primary key lets stand outside of GROUP BY. */
+typedef struct UngroupedContext
+{
+	List	   *keys;
+	const char *text;
+} UngroupedContext;
+
+static bool
+ungrouped_walker(Node *node, UngroupedContext *context)
+{
+	ListCell   *lc;
+
+	if (node == NULL || IsA(node, Aggref))
+		return false;
+	foreach(lc, context->keys)
+	{
+		if (equal(node, lfirst(lc)))
+			return false;
+	}
+	if (IsA(node, Var))
+		refuse(context->text, ((Var *) node)->location,
+			   "a column outside of GROUP BY and aggregates",
+			   "Add the column to GROUP BY.");
+	return expression_tree_walker(node, ungrouped_walker, context);
+}
+
+static void
+check_time_key(FuncExpr *call, const char *text)
+{
+	int			number = 0;
+	FuncExpr   *folded;
+	ListCell   *lc;
+
+	folded = (FuncExpr *) eval_const_expressions(NULL, (Node *) call);
+	if (!IsA(folded, FuncExpr) || !contain_var_clause(lsecond(folded->args)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("the time of a rollup's time_bucket must come from the source"),
+				 errhint("Pass a column that holds the time of the event."),
+				 place(text, call->location)));
+
+	foreach(lc, folded->args)
+	{
+		Node	   *arg = lfirst(lc);
+
+		if (++number == 2)
+			continue;
+		if (!IsA(arg, Const) || ((Const *) arg)->constisnull)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+					 errmsg("width, origin and time zone of a rollup's time_bucket must be constants"),
+					 place(text, exprLocation(arg) >= 0 ? exprLocation(arg) : call->location)));
+	}
+}
+
+static void
+check_keys(Query *query, const char *text)
+{
+	UngroupedContext ungrouped = {NIL, text};
+	FuncExpr   *time_key = NULL;
+	ListCell   *lc;
+
+	foreach(lc, query->groupClause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		Node	   *key = get_sortgroupclause_expr(clause, query->targetList);
+		FuncExpr   *call = aggwin_time_key(key);
+		TypeCacheEntry *type;
+
+		if (call != NULL)
+		{
+			if (time_key != NULL)
+				ereport(ERROR,
+						(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+						 errmsg("a rollup query can have only one time key"),
+						 errdetail("GROUP BY has a second time_bucket call."),
+						 place(text, call->location)));
+			time_key = call;
+			check_time_key(call, text);
+		}
+
+		type = lookup_type_cache(exprType(key), TYPECACHE_CMP_PROC);
+		if (!OidIsValid(type->cmp_proc))
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a rollup cannot be grouped by values of type %s",
+							format_type_be(exprType(key))),
+					 errdetail("The type has no order, so groups cannot be found by an index."),
+					 errhint("Group by a cast to text."),
+					 place(text, exprLocation(key))));
+		ungrouped.keys = lappend(ungrouped.keys, key);
+	}
+
+	if (time_key == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("a rollup query needs a time key"),
+				 errdetail("None of the GROUP BY expressions is a call of aggwin.time_bucket."),
+				 errhint("Add, for example, aggwin.time_bucket('1 minute', ts) to GROUP BY.")));
+	if (list_length(query->groupClause) > INDEX_MAX_KEYS)
+		ereport(ERROR,
+				(errcode(ERRCODE_TOO_MANY_COLUMNS),
+				 errmsg("a rollup query can have at most %d GROUP BY expressions",
+						INDEX_MAX_KEYS)));
+
+	foreach(lc, query->targetList)
+		(void) ungrouped_walker((Node *) lfirst_node(TargetEntry, lc)->expr,
+								&ungrouped);
+	(void) ungrouped_walker(query->havingQual, &ungrouped);
+}
+
+/* Refuse by meaning, and return the source. The source is locked already. */
+Oid
+aggwin_check_query(Query *query, const char *text)
+{
+	CheckContext context = {text, InvalidOid};
+	RangeTblEntry *rte;
+	RangeTblRef *ref;
+
+	Assert(query->commandType == CMD_SELECT);
+	if (list_length(query->jointree->fromlist) != 1 ||
+		!IsA(linitial(query->jointree->fromlist), RangeTblRef))
+		refuse(text, -1, "a join", NULL);
+	ref = linitial_node(RangeTblRef, query->jointree->fromlist);
+	rte = rt_fetch(ref->rtindex, query->rtable);
+	if (rte->rtekind != RTE_RELATION)
+		refuse(text, -1, "anything but a table in FROM", NULL);
+	context.source = rte->relid;
+	aggwin_check_source(rte->relid);
+
+	if (query->hasTargetSRFs)
+		refuse(text, exprLocation((Node *) query->targetList),
+			   "a set-returning function", NULL);
+
+	compat_flatten_group_exprs(query);
+	(void) check_walker((Node *) query->targetList, &context);
+	(void) check_walker(query->jointree->quals, &context);
+	(void) check_walker(query->havingQual, &context);
+
+	/* What the walk has no place for, such as JSON constructors. */
+	if (contain_mutable_functions((Node *) query->targetList) ||
+		contain_mutable_functions(query->jointree->quals) ||
+		contain_mutable_functions(query->havingQual))
+		refuse_not_immutable(text, -1, "an expression");
+
+	check_keys(query, text);
+	return context.source;
+}
+
+static bool
+has_relatives(Oid relid)
+{
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	bool		found;
+	SysScanDesc scan;
+	ScanKeyData key[1];
+
+	ScanKeyInit(&key[0], Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
+							  1, key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+
+	return found || find_inheritance_children(relid, NoLock) != NIL;
+}
+
+static void
+refuse_source(Relation rel, const char *what, const char *detail,
+			  const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("%s \"%s\" cannot be the source of a rollup", what,
+					RelationGetRelationName(rel)),
+			 detail ? errdetail("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0));
+}
+
+/*
+ * Refuse relations whose changes capture would not see, or not see in full.
+ * Also asked after each ALTER of a source.
+ */
+void
+aggwin_check_source(Oid relid)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+			break;
+		case RELKIND_VIEW:
+		case RELKIND_MATVIEW:
+			refuse_source(rel, "view", "Rows are inserted into tables only.",
+						  "Create the rollup on the table below the view.");
+			break;
+		case RELKIND_FOREIGN_TABLE:
+			refuse_source(rel, "foreign table",
+						  "Changes made on the foreign server fire no triggers here.",
+						  NULL);
+			break;
+		case RELKIND_PARTITIONED_TABLE:
+			refuse_source(rel, "partitioned table",
+						  "Rows inserted into a partition directly would not be seen.",
+						  NULL);
+			break;
+		default:
+			refuse_source(rel, "relation", NULL, NULL);
+			break;
+	}
+
+	if (IsSystemRelation(rel))
+		refuse_source(rel, "system catalog", NULL, NULL);
+	if (RelationGetNamespace(rel) == aggwin_schema())
+		refuse_source(rel, "table of the extension", NULL, NULL);
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		refuse_source(rel, "temporary table",
+					  "Only its own session could read it.", NULL);
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		refuse_source(rel, "unlogged table",
+					  "A crash empties the table but not the rollup.",
+					  "Use ALTER TABLE … SET LOGGED.");
+	if (rel->rd_rel->relispartition)
+		refuse_source(rel, "partition",
+					  "Rows inserted through the partitioned table would not be seen.",
+					  NULL);
+	if (has_relatives(relid))
+		refuse_source(rel, "inherited table",
+					  "Rows inserted into a table that inherits would not be seen.",
+					  NULL);
+	if (rel->rd_rel->relrowsecurity)
+		refuse_source(rel, "table with row-level security",
+					  "The rollup would show aggregates of rows that its readers may not see.",
+					  NULL);
+	relation_close(rel, AccessShareLock);
+}

@@ -1,0 +1,423 @@
+/*
+ * ddl.c - creating and dropping rollups
+ *
+ * A rollup with id 7 consists of
+ *
+ *   the view that the user named       what is queried
+ *   aggwin._definition_7               the query, as a view nobody reads
+ *   aggwin._state_7                    one row a group, merged by folds
+ *   aggwin._delta_7                    appended by capture, removed by folds
+ *   aggwin._invalid_7                  spans of time to be answered otherwise
+ *   four triggers on the source        shared by all rollups of the source
+ *
+ * all owned by the rollup's owner but the triggers, which are the table's.
+ *
+ * Locking: SHARE ROW EXCLUSIVE on the source, also where the triggers exist
+ * already. It waits for writers that began before the rollup; whoever writes
+ * later finds the rollup in the catalog, whatever snapshot it has.
+ */
+#include "postgres.h"
+
+#include "rollup/catalog.h"
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaddress.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "commands/view.h"
+#include "core/compat.h"
+#include "core/spi_util.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "nodes/makefuncs.h"
+#include "parser/analyze.h"
+#include "rollup/capture_write.h"
+#include "storage/lmgr.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(aggwin_create_rollup);
+PG_FUNCTION_INFO_V1(aggwin_drop_rollup);
+
+/* Analysis ---------------------------------------------------------------- */
+
+/* Positions in errors are positions in the rollup's query. */
+static void
+query_error_callback(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery((const char *) arg);
+	}
+}
+
+static SelectStmt *
+parse_query(const char *text)
+{
+	List	   *statements = pg_parse_query(text);
+	RawStmt    *raw;
+
+	if (list_length(statements) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("a rollup query must be one SELECT statement"),
+				 errdetail("The text has %d statements.", list_length(statements))));
+	raw = linitial_node(RawStmt, statements);
+	if (!IsA(raw->stmt, SelectStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("a rollup query must be a SELECT statement"),
+				 errdetail("It is %s.", GetCommandTagName(CreateCommandTag(raw->stmt)))));
+	return (SelectStmt *) raw->stmt;
+}
+
+/* Check the query as its author. Returns the raw tree and sets the source. */
+static SelectStmt *
+analyze_query(const char *text, Oid *source)
+{
+	SelectStmt *stmt = parse_query(text);
+	RawStmt    *raw = makeNode(RawStmt);
+	Query	   *query;
+
+	aggwin_check_raw_query(stmt, text);
+	raw->stmt = copyObject((Node *) stmt);
+	query = parse_analyze_fixedparams(raw, text, NULL, 0, NULL);
+	*source = aggwin_check_query(query, text);
+	return stmt;
+}
+
+static void
+check_rights(Oid source)
+{
+	AclResult	result = pg_class_aclcheck(source, GetUserId(), ACL_SELECT);
+
+	if (result == ACLCHECK_OK)
+		result = pg_class_aclcheck(source, GetUserId(), ACL_TRIGGER);
+	if (result != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", get_rel_name(source)),
+				 errdetail("Creating a rollup needs the privileges SELECT and TRIGGER on its source.")));
+}
+
+/* Parts ------------------------------------------------------------------- */
+
+/* The definition: the query itself, names resolved as its author meant. */
+static Oid
+create_definition(int32 rollup_id, SelectStmt *stmt, const char *text)
+{
+	ViewStmt   *view = makeNode(ViewStmt);
+
+	view->view = makeRangeVar("aggwin", psprintf("_definition_%d", rollup_id), -1);
+	view->query = (Node *) stmt;
+	return DefineView(view, text, 0, strlen(text)).objectId;
+}
+
+static void
+give_to(const char *kind, const char *name, Oid owner)
+{
+	aggwin_spi_run(psprintf("ALTER %s aggwin.%s OWNER TO %s", kind, name,
+							quote_identifier(GetUserNameFromId(owner, false))),
+				   SPI_OK_UTILITY);
+}
+
+/* State, delta and invalid; as superuser, given to the owner at once. */
+static void
+create_tables(RollupRow *row, const RollupSpec *spec, Oid owner)
+{
+	int32		id = row->rollup_id;
+	char	   *state = psprintf("_state_%d", id);
+	char	   *delta = psprintf("_delta_%d", id);
+	char	   *invalid = psprintf("_invalid_%d", id);
+	RollupNames names = {.source = aggwin_relation_name(row->source)};
+
+	/* Small and churned: vacuum by number of rows, and never cut readers. */
+	const char *churn = "autovacuum_vacuum_scale_factor = 0,"
+		" autovacuum_vacuum_threshold = 5000,"
+		" autovacuum_vacuum_insert_threshold = -1,"
+		" vacuum_truncate = off";
+
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s WITH (%s) AS %s WITH NO DATA",
+							delta, churn, aggwin_sql_empty_groups(spec, &names)),
+				   SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (fillfactor = 70)",
+							state, delta), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s DROP COLUMN latest", state),
+				   SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
+							state, aggwin_sql_key_columns(spec)), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ADD captured_at timestamptz NOT NULL,"
+							" ADD xid xid8 NOT NULL", delta), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", delta), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (spans %s NOT NULL,"
+							" nulls boolean NOT NULL, buckets bigint,"
+							" captured_at timestamptz NOT NULL, xid xid8 NOT NULL) WITH (%s)",
+							invalid, spec->time->multirange, churn), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", invalid), SPI_OK_UTILITY);
+
+	give_to("VIEW", psprintf("_definition_%d", id), owner);
+	give_to("TABLE", state, owner);
+	give_to("TABLE", delta, owner);
+	give_to("TABLE", invalid, owner);
+	row->state = aggwin_relid(state);
+	row->delta = aggwin_relid(delta);
+	row->invalid = aggwin_relid(invalid);
+}
+
+/* As the rollup's owner, whose privilege the server checks. */
+static void
+create_triggers(Oid source)
+{
+	static const struct
+	{
+		const char *name;
+		const char *event;
+		const char *tables;
+	}			triggers[] = {
+		{"insert", "INSERT", "REFERENCING NEW TABLE AS " AGGWIN_NEW_ROWS},
+		{"update", "UPDATE", "REFERENCING OLD TABLE AS " AGGWIN_OLD_ROWS
+		" NEW TABLE AS " AGGWIN_NEW_ROWS},
+		{"delete", "DELETE", "REFERENCING OLD TABLE AS " AGGWIN_OLD_ROWS},
+		{"truncate", "TRUNCATE", ""},
+	};
+
+	for (int i = 0; i < lengthof(triggers); i++)
+		aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_capture_%s AFTER %s ON %s %s"
+								" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.capture()",
+								triggers[i].name, triggers[i].event,
+								aggwin_relation_name(source), triggers[i].tables),
+					   SPI_OK_UTILITY);
+}
+
+static int32
+next_rollup_id(void)
+{
+	bool		isnull;
+
+	aggwin_spi_run("SELECT nextval(pg_get_serial_sequence('aggwin.rollup', 'rollup_id'))::int",
+				   SPI_OK_SELECT);
+	return DatumGetInt32(aggwin_spi_value(1, &isnull));
+}
+
+/*
+ * The catalog rows. "folded" is the latest snapshot, and in it the own
+ * transaction as still running: a snapshot does not list its own transaction,
+ * and what this one captures after now must count as pending.
+ */
+static void
+insert_catalog(const RollupRow *row, const RollupSpec *spec, Datum refresh_interval)
+{
+	Oid			types[] = {INT4OID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID, INTERVALOID};
+	Datum		values[] = {
+		Int32GetDatum(row->rollup_id), ObjectIdGetDatum(row->view),
+		ObjectIdGetDatum(row->source), ObjectIdGetDatum(row->definition),
+		ObjectIdGetDatum(row->state), ObjectIdGetDatum(row->delta),
+		ObjectIdGetDatum(row->invalid), refresh_interval
+	};
+	const char *width = spec->width_type == INTERVALOID ? spec->bucket_width : "NULL";
+
+	aggwin_spi_run_args("INSERT INTO aggwin.rollup (rollup_id, view, source, definition, state, delta, invalid, refresh_interval)"
+						" OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+						SPI_OK_INSERT, lengthof(types), types, values, NULL);
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.tier (rollup_id, width, folded)"
+								 " SELECT $1, %s, (least(s.xmin, s.me)::text || ':' || s.xmax::text || ':' ||"
+								 " coalesce((SELECT string_agg(x::text, ',' ORDER BY x)"
+								 " FROM (SELECT unnest(s.xip) UNION SELECT s.me WHERE s.me < s.xmax) AS x(x)), ''))::pg_snapshot"
+								 " FROM (SELECT pg_snapshot_xmin(c) AS xmin, pg_snapshot_xmax(c) AS xmax,"
+								 " ARRAY(SELECT pg_snapshot_xip(c)) AS xip, pg_current_xact_id() AS me"
+								 " FROM pg_current_snapshot() AS c) AS s", width),
+						SPI_OK_INSERT, 1, types, values, NULL);
+	PopActiveSnapshot();
+}
+
+/* Under a lock that keeps writers away: is there any row to begin with? */
+static bool
+source_is_empty(Oid source)
+{
+	bool		isnull;
+	int			rc;
+	bool		empty;
+
+	/* With an old snapshot, rows deleted since then count for this reader. */
+	if (IsolationUsesXactSnapshot())
+		return false;
+	PushActiveSnapshot(GetLatestSnapshot());
+	rc = SPI_execute(psprintf("SELECT NOT EXISTS (SELECT FROM %s)",
+							  aggwin_relation_name(source)), true, 1);
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
+	empty = DatumGetBool(aggwin_spi_value(1, &isnull));
+	PopActiveSnapshot();
+	return empty;
+}
+
+/* Public ------------------------------------------------------------------ */
+
+static RangeVar *
+view_range_var(text *name)
+{
+	RangeVar   *view = makeRangeVarFromNameList(textToQualifiedNameList(name));
+	Oid			namespace = RangeVarGetAndCheckCreationNamespace(view, NoLock, NULL);
+
+	if (view->catalogname != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("the name of a rollup cannot name a database")));
+	if (isTempOrTempToastNamespace(namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("a rollup cannot be temporary"),
+				 errhint("Name a schema that is not temporary.")));
+	if (OidIsValid(get_relname_relid(view->relname, namespace)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists", view->relname)));
+	view->schemaname = get_namespace_name(namespace);
+	return view;
+}
+
+static void
+check_refresh_interval(Interval *interval)
+{
+	Interval	zero = {0};
+
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(interval),
+										  IntervalPGetDatum(&zero))) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("refresh_interval must be greater than zero"),
+				 errhint("Answers are exact whatever the interval; it sets how much is merged when they are read.")));
+}
+
+/* Definition, tables and triggers; fills in row. */
+static RollupSpec *
+create_parts(RollupRow *row, SelectStmt *stmt, const char *text)
+{
+	Oid			user = GetUserId();
+	bool		first = aggwin_rollups_of(row->source) == NIL;
+	RollupSpec *spec;
+	Sandbox		saved;
+	int			sec_context;
+	Oid			same_user;
+
+	/* Only a superuser may create in the extension's schema. */
+	GetUserIdAndSecContext(&same_user, &sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	row->rollup_id = next_rollup_id();
+	row->definition = create_definition(row->rollup_id, stmt, text);
+	CommandCounterIncrement();
+	SetUserIdAndSecContext(same_user, sec_context);
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	spec = aggwin_load_spec(row->definition);
+	create_tables(row, spec, user);
+	aggwin_sandbox_leave(&saved);
+
+	if (first)
+	{
+		aggwin_sandbox_enter(&saved, user, false);
+		create_triggers(row->source);
+		aggwin_sandbox_leave(&saved);
+	}
+	return spec;
+}
+
+/*
+ * aggwin.create_rollup(name, query, refresh_interval, with_data): see
+ * doc/reference.md.
+ */
+Datum
+aggwin_create_rollup(PG_FUNCTION_ARGS)
+{
+	RangeVar   *view = view_range_var(PG_GETARG_TEXT_PP(0));
+	char	   *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	Interval   *refresh_interval = PG_GETARG_INTERVAL_P(2);
+	bool		with_data = PG_GETARG_BOOL(3);
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = query_error_callback,
+		.arg = query,
+	};
+	RollupRow	row = {0};
+	RollupSpec *spec;
+	RollupNames names;
+	SelectStmt *stmt;
+	Sandbox		saved;
+
+	check_refresh_interval(refresh_interval);
+
+	error_context_stack = &callback;
+	stmt = analyze_query(query, &row.source);
+	error_context_stack = callback.previous;
+
+	check_rights(row.source);
+	LockRelationOid(row.source, ShareRowExclusiveLock);
+
+	aggwin_spi_connect();
+	error_context_stack = &callback;
+	spec = create_parts(&row, stmt, query);
+	error_context_stack = callback.previous;
+
+	/* The view is made as its owner, who needs CREATE on the schema. */
+	aggwin_sandbox_enter(&saved, GetUserId(), false);
+	names = aggwin_rollup_names(&row);
+	aggwin_spi_run(psprintf("CREATE VIEW %s AS %s",
+							quote_qualified_identifier(view->schemaname, view->relname),
+							aggwin_sql_view(spec, &names)), SPI_OK_UTILITY);
+	row.view = get_relname_relid(view->relname,
+								 get_namespace_oid(view->schemaname, false));
+	aggwin_sandbox_leave(&saved);
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	insert_catalog(&row, spec, IntervalPGetDatum(refresh_interval));
+	if (with_data && !source_is_empty(row.source))
+		aggwin_invalid_write_all(row.invalid);
+	aggwin_sandbox_leave(&saved);
+
+	/* Backends that know the source's rollups must look again. */
+	CacheInvalidateRelcacheByRelid(row.source);
+	aggwin_spi_finish();
+	PG_RETURN_OID(row.view);
+}
+
+/*
+ * aggwin.drop_rollup(rollup regclass): for the owner. Other views that use the
+ * rollup's are an error. The rest is up to the trigger on dropped objects.
+ */
+Datum
+aggwin_drop_rollup(PG_FUNCTION_ARGS)
+{
+	Oid			view = PG_GETARG_OID(0);
+	int32		rollup_id = aggwin_rollup_of_view(view, true);
+	RollupRow	row;
+
+	/* The order of a fold: its own lock, the source, then the parts. */
+	aggwin_lock_rollup(rollup_id);
+	if (!aggwin_find_rollup(rollup_id, &row))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the rollup was dropped by another session")));
+	LockRelationOid(row.source, AccessExclusiveLock);
+
+	aggwin_spi_connect();
+	aggwin_spi_run(psprintf("DROP VIEW %s", aggwin_relation_name(view)),
+				   SPI_OK_UTILITY);
+	aggwin_spi_finish();
+	PG_RETURN_VOID();
+}

@@ -1,0 +1,218 @@
+/*
+ * events.c - following DDL on sources and rollups
+ *
+ * sql_drop: a rollup is one thing to its users, so whichever of its relations
+ * goes takes the others with it, and the catalog rows. The last rollup of a
+ * source takes the triggers. Locking follows a fold's order: the source before
+ * the parts; the rollup's own lock is not taken, since a fold that holds it
+ * may be waiting for a source that is being dropped here.
+ *
+ * ddl_command_end: changes after which capture would miss rows are refused,
+ * and a new owner of the view becomes owner of all the parts.
+ */
+#include "postgres.h"
+
+#include "rollup/catalog.h"
+
+#include "catalog/dependency.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "core/spi_util.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(aggwin_on_drop);
+PG_FUNCTION_INFO_V1(aggwin_on_ddl);
+
+static void
+check_called_as_event_trigger(FunctionCallInfo fcinfo)
+{
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("not called by event trigger manager")));
+}
+
+/* Copy a column of OIDs or integers of all rows of the last result. */
+static List *
+result_column(int column)
+{
+	List	   *values = NIL;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[i],
+										  SPI_tuptable->tupdesc, column, &isnull);
+
+		values = lappend_oid(values, DatumGetObjectId(value));
+	}
+	return values;
+}
+
+/* sql_drop ---------------------------------------------------------------- */
+
+static void
+add_if_exists(ObjectAddresses *objects, Oid relid)
+{
+	ObjectAddress address;
+
+	if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		return;
+	ObjectAddressSet(address, RelationRelationId, relid);
+	add_exact_object_address(&address, objects);
+}
+
+static void
+drop_triggers(Oid source)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(source)};
+	List	   *triggers;
+	ListCell   *lc;
+
+	aggwin_spi_run_args("SELECT oid FROM pg_trigger WHERE tgrelid = $1 AND tgfoid = 'aggwin.capture()'::regprocedure",
+						SPI_OK_SELECT, 1, types, values, NULL);
+	triggers = result_column(1);
+	foreach(lc, triggers)
+	{
+		ObjectAddress address;
+
+		ObjectAddressSet(address, TriggerRelationId, lfirst_oid(lc));
+		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
+	}
+}
+
+static void
+drop_remains(int32 rollup_id)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(rollup_id)};
+	ObjectAddresses *objects = new_object_addresses();
+	bool		source_exists;
+	RollupRow	row;
+
+	if (!aggwin_find_rollup(rollup_id, &row))
+		return;
+	LockRelationOid(row.source, AccessExclusiveLock);
+	source_exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(row.source));
+
+	aggwin_spi_run_args("DELETE FROM aggwin.rollup WHERE rollup_id = $1",
+						SPI_OK_DELETE, 1, types, values, NULL);
+	CommandCounterIncrement();
+	add_if_exists(objects, row.view);
+	add_if_exists(objects, row.definition);
+	add_if_exists(objects, row.state);
+	add_if_exists(objects, row.delta);
+	add_if_exists(objects, row.invalid);
+	performMultipleDeletions(objects, DROP_CASCADE, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(objects);
+
+	if (source_exists)
+	{
+		if (aggwin_rollups_of(row.source) == NIL)
+			drop_triggers(row.source);
+		CacheInvalidateRelcacheByRelid(row.source);
+	}
+}
+
+/* A trigger was dropped by hand while its table still has rollups. */
+static void
+refuse_drop_of_trigger(void)
+{
+	if (aggwin_spi_run("SELECT r.source::oid FROM aggwin.rollup AS r JOIN pg_class AS c ON c.oid = r.source"
+					   " WHERE (SELECT count(*) FROM pg_trigger AS t WHERE t.tgrelid = r.source"
+					   " AND t.tgfoid = 'aggwin.capture()'::regprocedure) < 4",
+					   SPI_OK_SELECT) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
+			 errmsg("cannot drop a trigger that captures the changes of table %s for its rollups",
+					aggwin_relation_name(linitial_oid(result_column(1)))),
+			 errhint("Use aggwin.drop_rollup(); the last rollup takes the triggers with it.")));
+}
+
+Datum
+aggwin_on_drop(PG_FUNCTION_ARGS)
+{
+	Sandbox		saved;
+	List	   *gone;
+	ListCell   *lc;
+
+	check_called_as_event_trigger(fcinfo);
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_connect();
+
+	aggwin_spi_run("SELECT DISTINCT r.rollup_id FROM aggwin.rollup AS r"
+				   " JOIN pg_event_trigger_dropped_objects() AS d"
+				   " ON d.classid = 'pg_class'::regclass AND d.objsubid = 0"
+				   " AND d.objid IN (r.view, r.definition, r.state, r.delta, r.invalid, r.source)",
+				   SPI_OK_SELECT);
+	gone = result_column(1);
+	foreach(lc, gone)
+		drop_remains((int32) lfirst_oid(lc));
+
+	if (aggwin_spi_run("SELECT FROM pg_event_trigger_dropped_objects() AS d"
+					   " WHERE d.object_type = 'trigger' AND starts_with(d.address_names[3], 'aggwin_capture_')",
+					   SPI_OK_SELECT) > 0)
+		refuse_drop_of_trigger();
+
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	PG_RETURN_NULL();
+}
+
+/* ddl_command_end --------------------------------------------------------- */
+
+/* Parts whose owner is not the view's. */
+static void
+follow_owners(void)
+{
+	uint64		parts;
+	SPITupleTable *table;
+
+	parts = aggwin_spi_run("SELECT p.oid::regclass::text, v.relowner::regrole::text FROM aggwin.rollup AS r"
+						   " JOIN pg_class AS v ON v.oid = r.view"
+						   " JOIN pg_class AS p ON p.oid IN (r.definition, r.state, r.delta, r.invalid)"
+						   " WHERE p.relowner <> v.relowner", SPI_OK_SELECT);
+	table = SPI_tuptable;
+	for (uint64 i = 0; i < parts; i++)
+		aggwin_spi_run(psprintf("ALTER TABLE %s OWNER TO %s",
+								SPI_getvalue(table->vals[i], table->tupdesc, 1),
+								SPI_getvalue(table->vals[i], table->tupdesc, 2)),
+					   SPI_OK_UTILITY);
+}
+
+Datum
+aggwin_on_ddl(PG_FUNCTION_ARGS)
+{
+	Sandbox		saved;
+	List	   *sources;
+	ListCell   *lc;
+
+	check_called_as_event_trigger(fcinfo);
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_connect();
+
+	/* The sources that would not be accepted today; the check tells why. */
+	aggwin_spi_run("SELECT DISTINCT r.source::oid FROM aggwin.rollup AS r"
+				   " JOIN pg_class AS c ON c.oid = r.source"
+				   " WHERE c.relrowsecurity OR c.relispartition OR c.relpersistence <> 'p'"
+				   " OR EXISTS (SELECT FROM pg_inherits AS i WHERE c.oid IN (i.inhparent, i.inhrelid))",
+				   SPI_OK_SELECT);
+	sources = result_column(1);
+	foreach(lc, sources)
+		aggwin_check_source(lfirst_oid(lc));
+	follow_owners();
+
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	PG_RETURN_NULL();
+}

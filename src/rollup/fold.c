@@ -1,0 +1,321 @@
+/*
+ * fold.c - merging what was captured into a rollup's state
+ *
+ * The snapshot rule. Each delta and each invalid range carries the id of its
+ * top transaction; each tier stores the snapshot "folded" of its last fold. A
+ * row is pending for a reader when the reader sees it and "folded" does not.
+ * A fold takes a snapshot S, merges all rows pending under S and stores S, in
+ * one transaction; so a reader sees either all of that or none, and counts
+ * every row once:
+ *
+ *      xid:      ... xmin ........................ xmax ...
+ *      S:        seen     |  in xip: not, else seen |  not seen
+ *      pending:  no       |  xid = ANY (xip)        |  xid >= xmax
+ *
+ * The two conditions on the right are asked as two index branches. One range
+ * over everything from xmin on would read all that came since the oldest open
+ * transaction began.
+ *
+ * The order of a fold, which the rule depends on:
+ *
+ *   1. all locks: the rollup's own (exclusive), then ACCESS SHARE on the
+ *      source, lest a TRUNCATE or rewrite that commits after S show an empty
+ *      table to the repair;
+ *   2. the snapshot S, the latest;
+ *   3. only then a transaction id: a snapshot does not list its own
+ *      transaction, so an id taken earlier would count as folded.
+ *
+ * Merged deltas are deleted at once. MVCC keeps them for older readers, and
+ * the index branches let others skip what vacuum has not removed yet.
+ *
+ * A repair is part of a fold: invalid ranges are taken away, and state within
+ * them is computed anew from the source under S.
+ */
+#include "postgres.h"
+
+#include "rollup/fold.h"
+
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "core/guc.h"
+#include "core/spi_util.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "rollup/catalog.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/pg_lsn.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(aggwin_refresh);
+
+/* A fold under way. Datums live in the memory of the SPI connection. */
+typedef struct Fold
+{
+	RollupRow	row;
+	Oid			owner;
+	RollupSpec *spec;
+	RollupNames names;
+	Snapshot	snapshot;
+	Datum		xip;
+	Datum		xmax;
+	Datum		watermark;
+	bool		no_watermark;
+	Datum		max_future;
+	int64		rows;			/* folded, those of repairs included */
+	bool		repaired;
+} Fold;
+
+/* Run one statement under S. Its first row is read by aggwin_spi_value(). */
+static void
+run(Fold *fold, const char *sql, int expected, int nargs, Oid *types,
+	Datum *values, const char *nulls)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
+	int			rc;
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	rc = SPI_execute_snapshot(plan, values, nulls, fold->snapshot,
+							  InvalidSnapshot, false, true, 0);
+	if (rc != expected)
+		elog(ERROR, "unexpected SPI result %s of: %s",
+			 SPI_result_code_string(rc), sql);
+}
+
+static void
+read_folded(Fold *fold)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(fold->row.rollup_id)};
+	bool		isnull;
+
+	run(fold, "SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)), pg_snapshot_xmax(t.folded), t.watermark"
+		" FROM aggwin.tier AS t WHERE t.rollup_id = $1 AND t.level = 0",
+		SPI_OK_SELECT, 1, types, values, NULL);
+	if (SPI_processed != 1)
+		elog(ERROR, "rollup %d has no base tier", fold->row.rollup_id);
+	fold->xip = aggwin_spi_value(1, &isnull);
+	fold->xmax = aggwin_spi_value(2, &isnull);
+	fold->watermark = aggwin_spi_value(3, &fold->no_watermark);
+}
+
+/* Remember the watermark that a statement returned in a column. */
+static void
+take_watermark(Fold *fold, int column)
+{
+	fold->watermark = aggwin_spi_value(column, &fold->no_watermark);
+}
+
+static void
+repair(Fold *fold)
+{
+	Oid			spans_type;
+	Datum		spans;
+	Datum		nulls;
+	bool		isnull;
+
+	{
+		Oid			types[] = {XID8ARRAYOID, XID8OID};
+		Datum		values[] = {fold->xip, fold->xmax};
+
+		run(fold, aggwin_sql_take_invalid(fold->spec, &fold->names),
+			SPI_OK_SELECT, 2, types, values, NULL);
+		spans_type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
+		spans = aggwin_spi_value(1, &isnull);
+		nulls = aggwin_spi_value(2, &isnull);
+	}
+	{
+		Oid			types[] = {XID8ARRAYOID, XID8OID, spans_type, BOOLOID};
+		Datum		values[] = {fold->xip, fold->xmax, spans, nulls};
+
+		run(fold, aggwin_sql_discard_delta(fold->spec, &fold->names),
+			SPI_OK_DELETE, 4, types, values, NULL);
+	}
+	{
+		Oid			types[] = {spans_type, BOOLOID, TEXTOID, INTERVALOID};
+		Datum		values[] = {spans, nulls, fold->watermark, fold->max_future};
+		char		null_flags[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' '};
+
+		run(fold, aggwin_sql_discard_state(fold->spec, &fold->names),
+			SPI_OK_DELETE, 2, types, values, NULL);
+		run(fold, aggwin_sql_recompute(fold->spec, &fold->names),
+			SPI_OK_SELECT, 4, types, values, null_flags);
+		fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
+		take_watermark(fold, 2);
+	}
+	fold->repaired = true;
+}
+
+static void
+merge(Fold *fold)
+{
+	Oid			types[] = {XID8ARRAYOID, XID8OID, TEXTOID, INTERVALOID};
+	Datum		values[] = {fold->xip, fold->xmax, fold->watermark, fold->max_future};
+	char		null_flags[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' '};
+	bool		isnull;
+
+	run(fold, aggwin_sql_merge(fold->spec, &fold->names),
+		SPI_OK_SELECT, 4, types, values, null_flags);
+	fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
+	take_watermark(fold, 3);
+}
+
+/* As the rollup's owner: all that evaluates what users have written. */
+static bool
+move_pending(Fold *fold)
+{
+	Oid			types[] = {XID8ARRAYOID, XID8OID};
+	Datum		values[] = {fold->xip, fold->xmax};
+	bool		isnull;
+	bool		any_invalid;
+	bool		any_delta;
+
+	run(fold, aggwin_sql_any_pending(&fold->names), SPI_OK_SELECT,
+		2, types, values, NULL);
+	any_invalid = DatumGetBool(aggwin_spi_value(1, &isnull));
+	any_delta = DatumGetBool(aggwin_spi_value(2, &isnull));
+	if (any_invalid)
+		repair(fold);
+	if (any_delta)
+		merge(fold);
+	return any_invalid || any_delta;
+}
+
+static void
+store_folded(Fold *fold, double elapsed_ms)
+{
+	Oid			types[] = {INT4OID, INT8OID, INT4OID, TEXTOID, FLOAT8OID};
+	Datum		values[] = {
+		Int32GetDatum(fold->row.rollup_id), Int64GetDatum(fold->rows),
+		Int32GetDatum(fold->repaired ? 1 : 0), fold->watermark,
+		Float8GetDatum(elapsed_ms)
+	};
+	char		nulls[] = {' ', ' ', ' ', fold->no_watermark ? 'n' : ' ', ' '};
+
+	/* pg_current_snapshot() is S here. */
+	run(fold, "UPDATE aggwin.tier AS t SET folded = pg_current_snapshot(),"
+		" rows_folded = t.rows_folded + $2, repairs = t.repairs + $3,"
+		" watermark = $4, last_fold = clock_timestamp(), last_fold_ms = $5"
+		" WHERE t.rollup_id = $1 AND t.level = 0",
+		SPI_OK_UPDATE, 5, types, values, nulls);
+	if (SPI_processed != 1)
+		elog(ERROR, "rollup %d has no base tier", fold->row.rollup_id);
+}
+
+static bool
+relation_exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+/* Take the locks; false if the rollup is gone meanwhile. */
+static bool
+lock(Fold *fold, int32 rollup_id)
+{
+	aggwin_lock_rollup(rollup_id);
+	if (!aggwin_find_rollup(rollup_id, &fold->row))
+		return false;
+	LockRelationOid(fold->row.source, AccessShareLock);
+	/* A drop of the source removes the rollup, too. */
+	return relation_exists(fold->row.source) &&
+		aggwin_find_rollup(rollup_id, &fold->row) &&
+		relation_exists(fold->row.view);
+}
+
+static Datum
+max_future_interval(void)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = (int64) aggwin_max_future * USECS_PER_SEC;
+	return IntervalPGetDatum(interval);
+}
+
+/*
+ * Fold one rollup: all that is pending under the latest snapshot. The current
+ * transaction is READ COMMITTED and has no id yet. Returns false, and writes
+ * nothing, if there was nothing to fold or the rollup is gone.
+ */
+bool
+aggwin_fold(int32 rollup_id)
+{
+	Fold		fold = {0};
+	Sandbox		saved;
+	instr_time	start;
+	instr_time	elapsed;
+	bool		found;
+
+	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
+	INSTR_TIME_SET_CURRENT(start);
+	if (!lock(&fold, rollup_id))
+		return false;
+	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
+
+	fold.owner = aggwin_rollup_owner(&fold.row);
+	fold.names = aggwin_rollup_names(&fold.row);
+	fold.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	PushActiveSnapshot(fold.snapshot);
+
+	/* Bookkeeping as superuser, everything else as owner. */
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
+	aggwin_spi_connect();
+	fold.max_future = max_future_interval();
+	read_folded(&fold);
+
+	SetUserIdAndSecContext(fold.owner, saved.sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	fold.spec = aggwin_load_spec(fold.row.definition);
+	found = move_pending(&fold);
+
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, saved.sec_context |
+						   SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	if (found)
+	{
+		INSTR_TIME_SET_CURRENT(elapsed);
+		INSTR_TIME_SUBTRACT(elapsed, start);
+		store_folded(&fold, INSTR_TIME_GET_MILLISEC(elapsed));
+	}
+
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	PopActiveSnapshot();
+	UnregisterSnapshot(fold.snapshot);
+	return found;
+}
+
+/*
+ * aggwin.refresh(rollup regclass): fold now. True if there was something to
+ * fold. Only for the owner; not in a transaction that has written anything or
+ * that keeps one snapshot, because the rows it could not fold rightly are its
+ * own.
+ */
+Datum
+aggwin_refresh(PG_FUNCTION_ARGS)
+{
+	int32		rollup_id = aggwin_rollup_of_view(PG_GETARG_OID(0), true);
+
+	PreventCommandIfReadOnly("aggwin.refresh()");
+	PreventCommandDuringRecovery("aggwin.refresh()");
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("aggwin.refresh() needs isolation level READ COMMITTED"),
+				 errdetail("A fold must see all that is committed when it begins."),
+				 errhint("Call it in a transaction of its own.")));
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("aggwin.refresh() cannot run in a transaction that has written"),
+				 errdetail("Changes made earlier in the transaction would be counted twice or never."),
+				 errhint("Call it in a transaction of its own, one rollup a transaction.")));
+
+	PG_RETURN_BOOL(aggwin_fold(rollup_id));
+}

@@ -1,0 +1,312 @@
+/*
+ * partial.c - what is stored for each aggregate, and how answers come back
+ *
+ * An aggregate call is decomposed into partials: stored columns that merge by
+ * an aggregate of the server's (or, where the server has none that stays in
+ * the type, of aggwin's). Calls share partials, so avg(x), sum(x) and count(x)
+ * together store two columns. The final expression gives what the plain query
+ * would give, digit for digit for exact types.
+ *
+ *   call                    stored                       answered as
+ *   count                   count                        sum of counts
+ *   sum                     sum, count                   sum of sums
+ *   avg                     sum, count                   sum / count
+ *   var, stddev (exact)     sum, count, sum of squares   numeric formula
+ *   var, stddev (float)     {N, Sx, Sxx}                 the server's finals
+ *   min, max, bool, bit     the same                     the same
+ *
+ * A sum is stored with its count of non-null arguments so that rows can be
+ * taken away again and the sum of nothing is still NULL.
+ */
+#include "postgres.h"
+
+#include "rollup/spec.h"
+
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/ruleutils.h"
+
+#define COMBINE_ADD		"coalesce(%1$s + %2$s, %1$s, %2$s)"
+#define COMBINE_MOMENTS	"coalesce(float8_combine(%1$s, %2$s), %1$s, %2$s)"
+
+/* Aggregates that merge by themselves. */
+typedef struct SelfMerging
+{
+	const char *name;
+	const char *combine;
+} SelfMerging;
+
+static const SelfMerging self_merging[] = {
+	{"min", "least(%1$s, %2$s)"},
+	{"max", "greatest(%1$s, %2$s)"},
+	{"bool_and", "coalesce(%1$s AND %2$s, %1$s, %2$s)"},
+	{"bool_or", "coalesce(%1$s OR %2$s, %1$s, %2$s)"},
+	{"every", "coalesce(%1$s AND %2$s, %1$s, %2$s)"},
+	{"bit_and", "coalesce(%1$s & %2$s, %1$s, %2$s)"},
+	{"bit_or", "coalesce(%1$s | %2$s, %1$s, %2$s)"},
+	{"bit_xor", "coalesce(%1$s # %2$s, %1$s, %2$s)"},
+};
+
+/* The variance family: the name, and the suffix of the function that ends it. */
+typedef struct Variance
+{
+	const char *name;
+	const char *final;
+} Variance;
+
+static const Variance variances[] = {
+	{"stddev", "stddev_samp"},
+	{"stddev_samp", "stddev_samp"},
+	{"stddev_pop", "stddev_pop"},
+	{"variance", "var_samp"},
+	{"var_samp", "var_samp"},
+	{"var_pop", "var_pop"},
+};
+
+/* The pieces of one call, as text over the source. */
+typedef struct Call
+{
+	RollupSpec *spec;
+	const char *name;
+	char	   *arg;			/* NULL: count(*) */
+	char	   *filter;			/* NULL: none */
+	Oid			argtype;
+} Call;
+
+static const char *
+builtin_name(Aggref *aggref)
+{
+	if (get_func_namespace(aggref->aggfnoid) != PG_CATALOG_NAMESPACE)
+		return NULL;
+	return get_func_name(aggref->aggfnoid);
+}
+
+static const SelfMerging *
+find_self_merging(const char *name)
+{
+	for (int i = 0; i < lengthof(self_merging); i++)
+		if (strcmp(self_merging[i].name, name) == 0)
+			return &self_merging[i];
+	return NULL;
+}
+
+static const Variance *
+find_variance(const char *name)
+{
+	for (int i = 0; i < lengthof(variances); i++)
+		if (strcmp(variances[i].name, name) == 0)
+			return &variances[i];
+	return NULL;
+}
+
+/*
+ * Can this call be answered from merged partials? Looks at the function only;
+ * DISTINCT, ORDER BY and the like are for the caller to refuse.
+ */
+bool
+aggwin_decomposable(Aggref *aggref)
+{
+	const char *name = builtin_name(aggref);
+
+	return name != NULL &&
+		(strcmp(name, "count") == 0 || strcmp(name, "sum") == 0 ||
+		 strcmp(name, "avg") == 0 ||
+		 find_self_merging(name) != NULL || find_variance(name) != NULL);
+}
+
+static bool
+is_float(Oid type)
+{
+	return type == FLOAT4OID || type == FLOAT8OID;
+}
+
+/*
+ * Add a partial unless the spec has it already, and return the expression
+ * that merges it.
+ */
+static char *
+add_partial(Call *call, char *aggregate, char *row, const char *merge,
+			const char *combine)
+{
+	RollupSpec *spec = call->spec;
+	Partial    *partial;
+	int			number = 1;
+	ListCell   *lc;
+
+	if (call->filter != NULL)
+	{
+		aggregate = psprintf("%s FILTER (WHERE %s)", aggregate, call->filter);
+		row = psprintf("CASE WHEN %s THEN %s END", call->filter, row);
+	}
+
+	foreach(lc, spec->partials)
+	{
+		partial = lfirst(lc);
+		if (strcmp(partial->aggregate, aggregate) == 0)
+			return psprintf("%s(u.p%d)", partial->merge, number);
+		number++;
+	}
+
+	partial = palloc0(sizeof(Partial));
+	partial->aggregate = aggregate;
+	partial->row = row;
+	partial->merge = merge;
+	partial->combine = combine;
+	spec->partials = lappend(spec->partials, partial);
+	return psprintf("%s(u.p%d)", merge, number);
+}
+
+static char *
+add_count(Call *call)
+{
+	char	   *merged;
+	char	   *row;
+
+	/* The number of rows is stored for every group anyway. */
+	if (call->arg == NULL && call->filter == NULL)
+		return pstrdup("aggwin.bigint_sum(u.n)");
+
+	if (call->arg == NULL)
+		merged = add_partial(call, pstrdup("count(*)"), pstrdup("1::bigint"),
+							 "aggwin.bigint_sum", COMBINE_ADD);
+	else
+	{
+		row = psprintf("CASE WHEN num_nonnulls(%s) = 1 THEN 1::bigint ELSE 0::bigint END",
+					   call->arg);
+		merged = add_partial(call, psprintf("count(%s)", call->arg), row,
+							 "aggwin.bigint_sum", COMBINE_ADD);
+	}
+	/* A group all of whose rows a filter leaves out has no partial yet. */
+	return psprintf("coalesce(%s, 0)", merged);
+}
+
+/* The sum in the type that the server's sum() returns for type. */
+static char *
+add_sum_of(Call *call, const char *arg, Oid type)
+{
+	const char *result;
+	const char *merge = "sum";
+
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+			result = "bigint";
+			merge = "aggwin.bigint_sum";
+			break;
+		case INT8OID:
+		case NUMERICOID:
+			result = "numeric";
+			break;
+		default:
+			result = format_type_be(type);
+			break;
+	}
+	return add_partial(call, psprintf("sum(%s)", arg),
+					   psprintf("(%s)::%s", arg, result), merge, COMBINE_ADD);
+}
+
+static char *
+decompose_avg(Call *call)
+{
+	char	   *sum;
+	char	   *count;
+
+	/* avg(real) works in double precision, unlike sum(real) */
+	if (call->argtype == FLOAT4OID)
+		sum = add_sum_of(call, psprintf("(%s)::double precision", call->arg),
+						 FLOAT8OID);
+	else
+		sum = add_sum_of(call, call->arg, call->argtype);
+	count = add_count(call);
+
+	if (is_float(call->argtype) || call->argtype == INTERVALOID)
+		return psprintf("(%s / nullif(%s, 0)::double precision)", sum, count);
+	return psprintf("((%s)::numeric / nullif(%s, 0)::numeric)", sum, count);
+}
+
+static char *
+decompose_variance(Call *call, const Variance *variance)
+{
+	char	   *square;
+	char	   *sum;
+	char	   *count;
+	char	   *squares;
+
+	if (is_float(call->argtype))
+	{
+		char	   *arg = psprintf("(%s)::double precision", call->arg);
+		char	   *moments;
+
+		moments = add_partial(call, psprintf("aggwin.float8_moments(%s)", arg),
+							  psprintf("float8_accum('{0,0,0}', %s)", arg),
+							  "aggwin.float8_moments_merge", COMBINE_MOMENTS);
+		return psprintf("float8_%s(%s)", variance->final, moments);
+	}
+
+	/* The square of an integer of 32 bits fits into 64, sums of them do not. */
+	if (call->argtype == INT2OID || call->argtype == INT4OID)
+		square = psprintf("(%1$s)::bigint * (%1$s)::bigint", call->arg);
+	else
+		square = psprintf("(%1$s)::numeric * (%1$s)::numeric", call->arg);
+
+	sum = add_sum_of(call, call->arg, call->argtype);
+	count = add_count(call);
+	squares = add_partial(call, psprintf("sum(%s)", square),
+						  psprintf("(%s)::numeric", square), "sum", COMBINE_ADD);
+	return psprintf("aggwin.numeric_%s(%s, (%s)::numeric, %s)",
+					variance->final, count, sum, squares);
+}
+
+/*
+ * Add the partials that aggref needs to the spec and return the expression,
+ * in terms of "u", that gives the call's value and type. context deparses
+ * expressions over the source.
+ */
+char *
+aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context)
+{
+	Call		call = {.spec = spec, .name = builtin_name(aggref)};
+	const SelfMerging *self;
+	const Variance *variance;
+	char	   *type = format_type_with_typemod(aggref->aggtype, -1);
+	char	   *final;
+
+	Assert(aggwin_decomposable(aggref));
+
+	if (aggref->args != NIL)
+	{
+		TargetEntry *arg = linitial_node(TargetEntry, aggref->args);
+
+		call.argtype = exprType((Node *) arg->expr);
+		call.arg = deparse_expression((Node *) arg->expr, context, true, true);
+	}
+	if (aggref->aggfilter != NULL)
+		call.filter = deparse_expression((Node *) aggref->aggfilter, context,
+										 true, true);
+
+	self = find_self_merging(call.name);
+	variance = find_variance(call.name);
+
+	if (strcmp(call.name, "count") == 0)
+		final = add_count(&call);
+	else if (strcmp(call.name, "sum") == 0)
+	{
+		final = add_sum_of(&call, call.arg, call.argtype);
+		(void) add_count(&call);
+	}
+	else if (strcmp(call.name, "avg") == 0)
+		final = decompose_avg(&call);
+	else if (variance != NULL)
+		final = decompose_variance(&call, variance);
+	else
+		final = add_partial(&call, psprintf("%s(%s)", self->name, call.arg),
+							psprintf("(%s)::%s", call.arg, type),
+							self->name, self->combine);
+
+	return psprintf("(%s)::%s", final, type);
+}

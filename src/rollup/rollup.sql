@@ -1,0 +1,163 @@
+-- rollup.sql - continuously maintained rollups
+
+-- Catalog ------------------------------------------------------------------
+
+CREATE TABLE aggwin.rollup (
+	rollup_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+	view regclass NOT NULL UNIQUE,
+	source regclass NOT NULL,
+	definition regclass NOT NULL,
+	state regclass NOT NULL,
+	delta regclass NOT NULL,
+	invalid regclass NOT NULL,
+	refresh_interval interval NOT NULL CHECK (refresh_interval > '0'),
+	created_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX rollup_source_idx ON aggwin.rollup (source);
+COMMENT ON TABLE aggwin.rollup IS 'one row a rollup: the view that users query and the relations behind it';
+GRANT SELECT ON aggwin.rollup TO PUBLIC;
+
+CREATE TABLE aggwin.tier (
+	rollup_id integer NOT NULL REFERENCES aggwin.rollup ON DELETE CASCADE,
+	level smallint NOT NULL DEFAULT 0,
+	width interval,
+	folded pg_snapshot NOT NULL,
+	watermark text,
+	rows_folded bigint NOT NULL DEFAULT 0,
+	repairs bigint NOT NULL DEFAULT 0,
+	last_fold timestamptz,
+	last_fold_ms double precision,
+	failures bigint NOT NULL DEFAULT 0,
+	last_error text,
+	last_error_at timestamptz,
+	PRIMARY KEY (rollup_id, level)
+) WITH (fillfactor = 50);
+COMMENT ON TABLE aggwin.tier IS 'one row a tier of a rollup: what is folded, and what has been counted since';
+-- Rollup views read this as their owner; errors may quote users' data.
+GRANT SELECT (rollup_id, level, folded) ON aggwin.tier TO PUBLIC;
+
+-- Private functions --------------------------------------------------------
+
+CREATE FUNCTION aggwin.spans(anymultirange) RETURNS SETOF anyrange
+	LANGUAGE internal IMMUTABLE STRICT PARALLEL SAFE ROWS 1
+	AS 'multirange_unnest';
+COMMENT ON FUNCTION aggwin.spans(anymultirange) IS 'private: the ranges of a multirange, of which a rollup expects few';
+
+CREATE FUNCTION aggwin.numeric_var_pop(count bigint, sum numeric, sum_squares numeric) RETURNS numeric
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_numeric_var_pop';
+COMMENT ON FUNCTION aggwin.numeric_var_pop(bigint, numeric, numeric) IS 'private: var_pop from its partials';
+CREATE FUNCTION aggwin.numeric_var_samp(count bigint, sum numeric, sum_squares numeric) RETURNS numeric
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_numeric_var_samp';
+COMMENT ON FUNCTION aggwin.numeric_var_samp(bigint, numeric, numeric) IS 'private: var_samp from its partials';
+CREATE FUNCTION aggwin.numeric_stddev_pop(count bigint, sum numeric, sum_squares numeric) RETURNS numeric
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_numeric_stddev_pop';
+COMMENT ON FUNCTION aggwin.numeric_stddev_pop(bigint, numeric, numeric) IS 'private: stddev_pop from its partials';
+CREATE FUNCTION aggwin.numeric_stddev_samp(count bigint, sum numeric, sum_squares numeric) RETURNS numeric
+	LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_numeric_stddev_samp';
+COMMENT ON FUNCTION aggwin.numeric_stddev_samp(bigint, numeric, numeric) IS 'private: stddev_samp from its partials';
+
+-- Private aggregates -------------------------------------------------------
+
+CREATE AGGREGATE aggwin.bigint_sum(bigint) (
+	SFUNC = int8pl, STYPE = bigint, COMBINEFUNC = int8pl, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE aggwin.bigint_sum(bigint) IS 'private: sum that stays bigint, for merging counts and integer sums';
+
+CREATE AGGREGATE aggwin.float8_moments(double precision) (
+	SFUNC = float8_accum, STYPE = double precision[], INITCOND = '{0,0,0}',
+	COMBINEFUNC = float8_combine, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE aggwin.float8_moments(double precision) IS 'private: count, sum and sum of squared deviations, as the server keeps them';
+
+CREATE AGGREGATE aggwin.float8_moments_merge(double precision[]) (
+	SFUNC = float8_combine, STYPE = double precision[], COMBINEFUNC = float8_combine, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE aggwin.float8_moments_merge(double precision[]) IS 'private: merge of float8_moments';
+
+-- Capture ------------------------------------------------------------------
+
+CREATE FUNCTION aggwin.capture() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_capture';
+COMMENT ON FUNCTION aggwin.capture() IS 'private: trigger that records what a statement did to a source';
+
+-- Public functions ---------------------------------------------------------
+
+CREATE FUNCTION aggwin.create_rollup(
+	name text,
+	query text,
+	refresh_interval interval DEFAULT '1 second',
+	with_data boolean DEFAULT true
+) RETURNS regclass
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_create_rollup';
+COMMENT ON FUNCTION aggwin.create_rollup(text, text, interval, boolean) IS 'create a continuously maintained rollup of a table';
+
+CREATE FUNCTION aggwin.drop_rollup(rollup regclass) RETURNS void
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_drop_rollup';
+COMMENT ON FUNCTION aggwin.drop_rollup(regclass) IS 'drop a rollup, its view and its stored state';
+
+CREATE FUNCTION aggwin.refresh(rollup regclass) RETURNS boolean
+	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_refresh';
+COMMENT ON FUNCTION aggwin.refresh(regclass) IS 'fold what is pending into the rollup now; true if there was something';
+
+CREATE FUNCTION aggwin.rollup_pending(
+	rollup_id integer,
+	OUT pending_deltas bigint,
+	OUT lag interval,
+	OUT invalid_buckets bigint
+) RETURNS record
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_rollup_pending';
+COMMENT ON FUNCTION aggwin.rollup_pending(integer) IS 'private: what a rollup has not folded yet';
+
+-- Views --------------------------------------------------------------------
+
+CREATE VIEW aggwin.rollups AS
+SELECT r.view AS rollup,
+	r.source,
+	pg_catalog.pg_get_userbyid(c.relowner) AS owner,
+	ARRAY(SELECT t.width FROM aggwin.tier t WHERE t.rollup_id = r.rollup_id ORDER BY t.level) AS tiers,
+	pg_catalog.pg_get_viewdef(r.definition) AS query,
+	pg_catalog.jsonb_build_object('refresh_interval', r.refresh_interval) AS options,
+	r.created_at
+FROM aggwin.rollup r
+JOIN pg_catalog.pg_class c ON c.oid = r.view;
+COMMENT ON VIEW aggwin.rollups IS 'one row a rollup: its source, owner, query and options';
+GRANT SELECT ON aggwin.rollups TO PUBLIC;
+
+CREATE VIEW aggwin.rollup_status AS
+SELECT r.view AS rollup,
+	t.width AS tier,
+	t.watermark,
+	p.pending_deltas,
+	p.lag,
+	t.rows_folded,
+	p.invalid_buckets,
+	t.repairs,
+	t.last_fold,
+	t.last_fold_ms,
+	pg_catalog.pg_total_relation_size(r.state) AS state_bytes,
+	pg_catalog.pg_total_relation_size(r.delta) AS delta_bytes,
+	t.failures,
+	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN t.last_error END AS last_error,
+	t.last_error_at
+FROM aggwin.rollup r
+JOIN aggwin.tier t ON t.rollup_id = r.rollup_id
+JOIN pg_catalog.pg_class c ON c.oid = r.view
+CROSS JOIN LATERAL aggwin.rollup_pending(r.rollup_id) p;
+COMMENT ON VIEW aggwin.rollup_status IS 'one row a tier of a rollup: how fresh it is, how large, what went wrong';
+GRANT SELECT ON aggwin.rollup_status TO PUBLIC;
+
+-- Event triggers -----------------------------------------------------------
+
+CREATE FUNCTION aggwin.on_drop() RETURNS event_trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_on_drop';
+COMMENT ON FUNCTION aggwin.on_drop() IS 'private: removes what a dropped rollup leaves behind';
+CREATE EVENT TRIGGER aggwin_on_drop ON sql_drop EXECUTE FUNCTION aggwin.on_drop();
+COMMENT ON EVENT TRIGGER aggwin_on_drop IS 'removes what a dropped rollup leaves behind';
+
+CREATE FUNCTION aggwin.on_ddl() RETURNS event_trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_on_ddl';
+COMMENT ON FUNCTION aggwin.on_ddl() IS 'private: refuses changes of a source that its rollups could not follow';
+CREATE EVENT TRIGGER aggwin_on_ddl ON ddl_command_end
+	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER VIEW')
+	EXECUTE FUNCTION aggwin.on_ddl();
+COMMENT ON EVENT TRIGGER aggwin_on_ddl IS 'refuses changes of a source that its rollups could not follow';

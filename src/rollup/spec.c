@@ -1,0 +1,209 @@
+/*
+ * spec.c - reading a rollup's definition
+ *
+ * The definition is a view, so its parse tree follows renames of the source,
+ * its columns, functions and types. The spec is derived from that tree each
+ * time it is needed; nothing of it is stored.
+ *
+ * Text is deparsed and parsed again under a pinned search_path. The caller has
+ * set it (aggwin_pin_settings).
+ */
+#include "postgres.h"
+
+#include "rollup/spec.h"
+
+#include "access/relation.h"
+#include "access/sysattr.h"
+#include "catalog/pg_type.h"
+#include "core/compat.h"
+#include "core/spi_util.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
+#include "rewrite/rewriteManip.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+static const TimeType time_types[] = {
+	{TIMESTAMPTZOID, "timestamptz", "tstzrange", "tstzmultirange",
+		"'-infinity'::timestamptz", "'infinity'::timestamptz", "now()"},
+	{TIMESTAMPOID, "timestamp", "tsrange", "tsmultirange",
+		"'-infinity'::timestamp", "'infinity'::timestamp",
+	"(now() AT TIME ZONE 'UTC')"},
+	{DATEOID, "date", "daterange", "datemultirange",
+		"'-infinity'::date", "'infinity'::date",
+	"(now() AT TIME ZONE 'UTC')"},
+	{INT8OID, "bigint", "int8range", "int8multirange",
+	"'-9223372036854775808'::bigint", "'9223372036854775807'::bigint", NULL},
+	{INT4OID, "integer", "int4range", "int4multirange",
+	"'-2147483648'::integer", "'2147483647'::integer", NULL},
+};
+
+const TimeType *
+aggwin_time_type(Oid type)
+{
+	for (int i = 0; i < lengthof(time_types); i++)
+		if (time_types[i].type == type)
+			return &time_types[i];
+	elog(ERROR, "no time type %u", type);
+}
+
+/* If key is a call of time_bucket, that call, otherwise NULL. */
+FuncExpr *
+aggwin_time_key(Node *key)
+{
+	FuncExpr   *call = (FuncExpr *) key;
+
+	if (!IsA(key, FuncExpr) ||
+		get_func_namespace(call->funcid) != aggwin_schema() ||
+		strcmp(get_func_name(call->funcid), "time_bucket") != 0)
+		return NULL;
+	return call;
+}
+
+static void
+read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
+{
+	StringInfoData end;
+	List	   *args;
+	ListCell   *lc;
+	int			number = 0;
+
+	/* Puts named arguments into their places and folds constants. */
+	call = castNode(FuncExpr, eval_const_expressions(NULL, (Node *) call));
+	args = call->args;
+
+	spec->time = aggwin_time_type(exprType(lsecond(args)));
+	spec->event_time = deparse_expression(lsecond(args), context, true, true);
+	spec->bucket_width = deparse_expression(linitial(args), context,
+										 true, true);
+	spec->width_type = exprType(linitial(args));
+
+	initStringInfo(&end);
+	appendStringInfoString(&end, "aggwin.bucket_end(");
+	foreach(lc, args)
+	{
+		if (++number > 1)
+			appendStringInfoString(&end, ", ");
+		if (number == 2)
+			appendStringInfoString(&end, "%1$s");
+		else
+		{
+			char	   *literal = deparse_expression(lfirst(lc), context,
+													 true, true);
+
+			/* The result is a format. */
+			for (char *c = literal; *c; c++)
+			{
+				if (*c == '%')
+					appendStringInfoChar(&end, '%');
+				appendStringInfoChar(&end, *c);
+			}
+		}
+	}
+	appendStringInfoChar(&end, ')');
+	spec->bucket_end = end.data;
+}
+
+static void
+read_keys(RollupSpec *spec, Query *query, List *context)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->groupClause)
+	{
+		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
+		Node	   *key = get_sortgroupclause_expr(clause, query->targetList);
+		char	   *text = deparse_expression(key, context, true, true);
+		FuncExpr   *call = aggwin_time_key(key);
+
+		if (call != NULL)
+		{
+			read_time_key(spec, call, context);
+			spec->keys = lcons(key, spec->keys);
+			spec->key_texts = lcons(text, spec->key_texts);
+		}
+		else
+		{
+			spec->keys = lappend(spec->keys, key);
+			spec->key_texts = lappend(spec->key_texts, text);
+		}
+	}
+}
+
+static void
+read_aggregates(RollupSpec *spec, Node *tree, List *context)
+{
+	List	   *found = pull_var_clause(tree, PVC_INCLUDE_AGGREGATES |
+										PVC_RECURSE_PLACEHOLDERS);
+	ListCell   *lc;
+
+	foreach(lc, found)
+	{
+		Aggref	   *aggref = lfirst(lc);
+		AggregateFinal *final;
+		ListCell   *known;
+		bool		seen = false;
+
+		if (!IsA(aggref, Aggref))
+			continue;
+		foreach(known, spec->finals)
+			seen = seen || equal(((AggregateFinal *) lfirst(known))->aggref, aggref);
+		if (seen)
+			continue;
+		final = palloc0(sizeof(AggregateFinal));
+		final->aggref = aggref;
+		final->text = aggwin_decompose(spec, aggref, context);
+		spec->finals = lappend(spec->finals, final);
+	}
+}
+
+/* Derive the spec of the rollup whose definition view this is. */
+RollupSpec *
+aggwin_load_spec(Oid definition)
+{
+	RollupSpec *spec = palloc0(sizeof(RollupSpec));
+	Relation	view = relation_open(definition, AccessShareLock);
+	Query	   *query = copyObject(get_view_query(view));
+	List	   *context;
+	Bitmapset  *attnos = NULL;
+	int			source_index;
+	int			x = -1;
+	ListCell   *lc;
+
+	relation_close(view, AccessShareLock);
+
+	source_index = linitial_node(RangeTblRef, query->jointree->fromlist)->rtindex;
+	spec->source = rt_fetch(source_index, query->rtable)->relid;
+
+	compat_flatten_group_exprs(query);
+	ChangeVarNodes((Node *) query->targetList, source_index, 1, 0);
+	ChangeVarNodes(query->jointree->quals, source_index, 1, 0);
+	ChangeVarNodes(query->havingQual, source_index, 1, 0);
+	pull_varattnos((Node *) query->targetList, 1, &attnos);
+	pull_varattnos(query->jointree->quals, 1, &attnos);
+	pull_varattnos(query->havingQual, 1, &attnos);
+	while ((x = bms_next_member(attnos, x)) >= 0)
+		spec->columns = bms_add_member(spec->columns,
+									   x + FirstLowInvalidHeapAttributeNumber);
+
+	context = deparse_context_for("e", spec->source);
+	read_keys(spec, query, context);
+	if (query->jointree->quals != NULL)
+		spec->where = deparse_expression(query->jointree->quals, context,
+										 true, true);
+	read_aggregates(spec, (Node *) query->targetList, context);
+	read_aggregates(spec, query->havingQual, context);
+
+	foreach(lc, query->targetList)
+	{
+		if (!lfirst_node(TargetEntry, lc)->resjunk)
+			spec->targets = lappend(spec->targets, lfirst(lc));
+	}
+	spec->having = query->havingQual;
+	return spec;
+}

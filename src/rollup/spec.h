@@ -1,0 +1,76 @@
+/*
+ * spec.h - what a rollup computes, as read from its definition
+ *
+ * A spec is derived from the parse tree of the definition view, never from
+ * text, and holds the SQL fragments that capture, fold, repair and the
+ * rollup's view are put together from. In all fragments the source goes by
+ * the alias "e" and the merged partials by "u".
+ */
+#ifndef AGGWIN_SPEC_H
+#define AGGWIN_SPEC_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
+
+/* How the types that can hold event time are written in SQL. */
+typedef struct TimeType
+{
+	Oid			type;
+	const char *name;
+	const char *range;
+	const char *multirange;
+	const char *lowest;			/* no value is less */
+	const char *highest;		/* no value is greater */
+	const char *clock;			/* the present on this scale, NULL for integers */
+} TimeType;
+
+/* One stored column that the aggregates of a query are answered from. */
+typedef struct Partial
+{
+	char	   *aggregate;		/* over rows of the source */
+	char	   *row;			/* the same for a single row, no aggregate */
+	const char *merge;			/* name of the aggregate that merges stored values */
+	const char *combine;		/* format of two stored values, may be NULL each */
+} Partial;
+
+/* An aggregate call of the query and how to answer it from merged partials. */
+typedef struct AggregateFinal
+{
+	Aggref	   *aggref;
+	char	   *text;
+} AggregateFinal;
+
+typedef struct RollupSpec
+{
+	Oid			source;
+	const TimeType *time;
+	List	   *keys;			/* Node *, the bucket first */
+	List	   *key_texts;		/* char *, likewise */
+	char	   *event_time;		/* the time_bucket call's argument */
+	char	   *bucket_end;		/* format: the end of the bucket %s */
+	char	   *bucket_width;	/* SQL literal */
+	Oid			width_type;
+	char	   *where;			/* NULL: all rows */
+	List	   *partials;		/* Partial * */
+	List	   *finals;			/* AggregateFinal * */
+	List	   *targets;		/* TargetEntry * that the user sees */
+	Node	   *having;
+	Bitmapset  *columns;		/* attribute numbers of the source it reads */
+} RollupSpec;
+
+extern const TimeType *aggwin_time_type(Oid type);
+extern RollupSpec *aggwin_load_spec(Oid definition);
+extern FuncExpr *aggwin_time_key(Node *key);
+
+/* check.c */
+extern void aggwin_check_raw_query(SelectStmt *stmt, const char *text);
+extern Oid	aggwin_check_query(Query *query, const char *text);
+extern void aggwin_check_source(Oid relid);
+
+/* partial.c */
+extern bool aggwin_decomposable(Aggref *aggref);
+extern char *aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context);
+
+#endif							/* AGGWIN_SPEC_H */
