@@ -18,8 +18,9 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
-static void
-pin(const char *name, const char *value)
+/* Set a setting until the caller's GUC nest level ends. */
+void
+aggwin_pin(const char *name, const char *value)
 {
 	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION,
 							 GUC_ACTION_SAVE, true, 0, false);
@@ -35,12 +36,12 @@ pin(const char *name, const char *value)
 void
 aggwin_pin_settings(void)
 {
-	pin("search_path", "pg_catalog, pg_temp");
-	pin("row_security", "off");
-	pin("jit", "off");
-	pin("datestyle", "ISO, YMD");
-	pin("intervalstyle", "postgres");
-	pin("timezone", "UTC");
+	aggwin_pin("search_path", "pg_catalog, pg_temp");
+	aggwin_pin("row_security", "off");
+	aggwin_pin("jit", "off");
+	aggwin_pin("datestyle", "ISO, YMD");
+	aggwin_pin("intervalstyle", "postgres");
+	aggwin_pin("timezone", "UTC");
 }
 
 /*

@@ -16,6 +16,7 @@ typedef struct Sandbox
 	int			guc_level;
 } Sandbox;
 
+extern void aggwin_pin(const char *name, const char *value);
 extern void aggwin_pin_settings(void);
 extern void aggwin_sandbox_enter(Sandbox *saved, Oid userid, bool restricted);
 extern void aggwin_sandbox_leave(const Sandbox *saved);

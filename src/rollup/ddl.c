@@ -134,9 +134,28 @@ give_to(const char *kind, const char *name, Oid owner)
 				   SPI_OK_UTILITY);
 }
 
+/*
+ * How full the pages of state are filled. A group is updated by each fold that
+ * falls into its bucket; where there are several, half a page left free keeps
+ * the updates on the page and out of the index.
+ */
+static int
+state_fillfactor(const RollupSpec *spec, Datum refresh_interval)
+{
+	Oid			types[] = {INTERVALOID};
+	bool		isnull;
+
+	if (spec->width_type != INTERVALOID)
+		return 70;
+	aggwin_spi_run_args(psprintf("SELECT %s >= 4 * $1", spec->bucket_width),
+						SPI_OK_SELECT, 1, types, &refresh_interval, NULL);
+	return DatumGetBool(aggwin_spi_value(1, &isnull)) ? 50 : 90;
+}
+
 /* State, delta and invalid; as superuser, given to the owner at once. */
 static void
-create_tables(RollupRow *row, const RollupSpec *spec, Oid owner)
+create_tables(RollupRow *row, const RollupSpec *spec, Oid owner,
+			  Datum refresh_interval)
 {
 	int32		id = row->rollup_id;
 	char	   *state = psprintf("_state_%d", id);
@@ -153,8 +172,9 @@ create_tables(RollupRow *row, const RollupSpec *spec, Oid owner)
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s WITH (%s) AS %s WITH NO DATA",
 							delta, churn, aggwin_sql_empty_groups(spec, &names)),
 				   SPI_OK_UTILITY);
-	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (fillfactor = 70)",
-							state, delta), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (fillfactor = %d)",
+							state, delta, state_fillfactor(spec, refresh_interval)),
+				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s DROP COLUMN latest", state),
 				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
@@ -306,7 +326,8 @@ check_refresh_interval(Interval *interval)
 
 /* Definition, tables and triggers; fills in row. */
 static RollupSpec *
-create_parts(RollupRow *row, SelectStmt *stmt, const char *text)
+create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
+			 Datum refresh_interval)
 {
 	Oid			user = GetUserId();
 	bool		first = aggwin_rollups_of(row->source) == NIL;
@@ -326,7 +347,7 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text)
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	spec = aggwin_load_spec(row->definition);
-	create_tables(row, spec, user);
+	create_tables(row, spec, user, refresh_interval);
 	aggwin_sandbox_leave(&saved);
 
 	if (first)
@@ -371,7 +392,7 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 
 	aggwin_spi_connect();
 	error_context_stack = &callback;
-	spec = create_parts(&row, stmt, query);
+	spec = create_parts(&row, stmt, query, IntervalPGetDatum(refresh_interval));
 	error_context_stack = callback.previous;
 
 	/* The view is made as its owner, who needs CREATE on the schema. */
