@@ -26,7 +26,6 @@
 #include "core/spi_util.h"
 #include "executor/executor.h"
 #include "executor/spi.h"
-#include "executor/tstoreReceiver.h"
 #include "miscadmin.h"
 #include "rollup/capture_write.h"
 #include "utils/builtins.h"
@@ -47,6 +46,8 @@ capture_each_row(RollupCapture *rollup, TriggerData *trigger,
 	Tuplestorestate *rows = trigger->tg_newtable;
 	TupleTableSlot *slot;
 	ExprContext *econtext;
+	Datum	   *values;
+	bool	   *isnull;
 	int			pointer;
 	Sandbox		saved;
 
@@ -62,26 +63,27 @@ capture_each_row(RollupCapture *rollup, TriggerData *trigger,
 	tuplestore_select_read_pointer(rows, pointer);
 	tuplestore_rescan(rows);
 
+	values = palloc(rollup->columns * sizeof(Datum));
+	isnull = palloc(rollup->columns * sizeof(bool));
+
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
 		MemoryContext old_context;
-		TupleTableSlot *delta;
-		bool		isnull;
+		bool		unknown;
 		Datum		counts;
 
 		ResetExprContext(econtext);
-		counts = ExecEvalExprSwitchContext(rollup->expressions[rollup->columns],
-										   econtext, &isnull);
-		if (isnull || !DatumGetBool(counts))
-			continue;
-
-		delta = aggwin_delta_slot(writer);
 		old_context = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-		for (int i = 0; i < rollup->columns; i++)
-			delta->tts_values[i] = ExecEvalExpr(rollup->expressions[i], econtext,
-												&delta->tts_isnull[i]);
+		counts = ExecEvalExpr(rollup->expressions[rollup->columns], econtext,
+							  &unknown);
+		if (!unknown && DatumGetBool(counts))
+		{
+			for (int i = 0; i < rollup->columns; i++)
+				values[i] = ExecEvalExpr(rollup->expressions[i], econtext,
+										 &isnull[i]);
+			aggwin_delta_add(writer, values, isnull, rollup->columns);
+		}
 		MemoryContextSwitchTo(old_context);
-		aggwin_delta_store(writer, delta, rollup->columns);
 	}
 
 	ExecDropSingleTupleTableSlot(slot);
@@ -116,19 +118,51 @@ connect_with(TriggerData *trigger)
 			 SPI_result_code_string(rc));
 }
 
+/*
+ * Takes groups as the executor yields them. To SPI it is one of the receivers
+ * that keep rows, so that it runs the query for them.
+ */
+typedef struct GroupReceiver
+{
+	DestReceiver pub;
+	DeltaWriter *writer;
+	int			columns;
+} GroupReceiver;
+
+static bool
+receive_group(TupleTableSlot *slot, DestReceiver *self)
+{
+	GroupReceiver *receiver = (GroupReceiver *) self;
+
+	slot_getallattrs(slot);
+	aggwin_delta_add(receiver->writer, slot->tts_values, slot->tts_isnull,
+					 receiver->columns);
+	return true;
+}
+
+static void
+start_groups(DestReceiver *self, int operation, TupleDesc desc)
+{
+}
+
+static void
+end_groups(DestReceiver *self)
+{
+}
+
 static void
 capture_grouped(RollupCapture *rollup, TriggerData *trigger,
 				DeltaWriter *writer)
 {
-	Tuplestorestate *groups = tuplestore_begin_heap(false, false, work_mem);
-	DestReceiver *receiver = CreateTuplestoreDestReceiver();
-	SPIExecuteOptions options = {.read_only = true, .dest = receiver};
-	TupleTableSlot *slot;
+	GroupReceiver receiver = {
+		.pub = {receive_group, start_groups, end_groups, end_groups, DestTuplestore},
+		.writer = writer,
+		.columns = rollup->columns,
+	};
+	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.pub};
 	Sandbox		saved;
 	int			rc;
 
-	SetTuplestoreDestReceiverParams(receiver, groups, CurrentMemoryContext,
-									false, NULL, NULL);
 	aggwin_sandbox_enter(&saved, rollup->owner, true);
 	connect_with(trigger);
 	if (rollup->batch == NULL)
@@ -138,22 +172,6 @@ capture_grouped(RollupCapture *rollup, TriggerData *trigger,
 		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
-
-	slot = MakeSingleTupleTableSlot(aggwin_delta_groups_desc(writer, rollup->columns),
-									&TTSOpsMinimalTuple);
-	while (tuplestore_gettupleslot(groups, true, false, slot))
-	{
-		TupleTableSlot *delta = aggwin_delta_slot(writer);
-
-		slot_getallattrs(slot);
-		memcpy(delta->tts_values, slot->tts_values,
-			   rollup->columns * sizeof(Datum));
-		memcpy(delta->tts_isnull, slot->tts_isnull,
-			   rollup->columns * sizeof(bool));
-		aggwin_delta_store(writer, delta, rollup->columns);
-	}
-	ExecDropSingleTupleTableSlot(slot);
-	tuplestore_end(groups);
 }
 
 static void

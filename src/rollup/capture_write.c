@@ -37,15 +37,24 @@ typedef struct Appender
 	Datum		now;
 } Appender;
 
-/* Rows that are kept before they go to the heap together. */
-#define MAX_BUFFERED 64
+/* Rows that go to the heap together. */
+#define CHUNK 64
+
+/* Rows are kept in memory up to this size, then written. */
+#define MAX_BUFFERED_BYTES (4 * 1024 * 1024)
 
 struct DeltaWriter
 {
 	Appender	to;
 	TupleDesc	desc;			/* a copy: slots need not count references */
-	int			buffered;
-	TupleTableSlot *slots[MAX_BUFFERED];
+	MemoryContext context;
+	HeapTuple  *tuples;
+	int			count;
+	int			capacity;
+	Size		bytes;
+	TupleTableSlot *slots[CHUNK];
+	Datum	   *values;
+	bool	   *isnull;
 };
 
 /* Columns of an invalid table; ddl.c creates it. */
@@ -122,74 +131,80 @@ aggwin_delta_begin(Oid delta)
 
 	open_appender(&writer->to, delta);
 	writer->desc = CreateTupleDescCopy(RelationGetDescr(writer->to.rel));
+	writer->context = CurrentMemoryContext;
+	writer->capacity = 8;
+	writer->tuples = palloc(writer->capacity * sizeof(HeapTuple));
+	writer->values = palloc(writer->desc->natts * sizeof(Datum));
+	writer->isnull = palloc(writer->desc->natts * sizeof(bool));
 	return writer;
 }
 
-/* The leading columns of a delta: what grouping yields. */
-TupleDesc
-aggwin_delta_groups_desc(DeltaWriter *writer, int columns)
+static void
+write_chunk(DeltaWriter *writer, HeapTuple *tuples, int count)
 {
-	TupleDesc	desc = CreateTemplateTupleDesc(columns);
-
-	for (int i = 1; i <= columns; i++)
-		TupleDescCopyEntry(desc, i, writer->desc, i);
-	return desc;
+	for (int i = 0; i < count; i++)
+	{
+		if (writer->slots[i] == NULL)
+			writer->slots[i] = MakeSingleTupleTableSlot(writer->desc,
+														&TTSOpsHeapTuple);
+		ExecStoreHeapTuple(tuples[i], writer->slots[i], false);
+	}
+	table_multi_insert(writer->to.rel, writer->slots, count,
+					   GetCurrentCommandId(true), 0, NULL);
+	for (int i = 0; i < count; i++)
+	{
+		append_to_indexes(&writer->to, writer->slots[i]);
+		ExecClearTuple(writer->slots[i]);
+		heap_freetuple(tuples[i]);
+	}
 }
 
 static void
 flush(DeltaWriter *writer)
 {
-	if (writer->buffered == 0)
-		return;
-	table_multi_insert(writer->to.rel, writer->slots, writer->buffered,
-					   GetCurrentCommandId(true), 0, NULL);
-	for (int i = 0; i < writer->buffered; i++)
-	{
-		append_to_indexes(&writer->to, writer->slots[i]);
-		ExecClearTuple(writer->slots[i]);
-	}
-	writer->buffered = 0;
+	for (int done = 0; done < writer->count; done += CHUNK)
+		write_chunk(writer, writer->tuples + done,
+					Min(CHUNK, writer->count - done));
+	writer->count = 0;
+	writer->bytes = 0;
 }
 
-/* An empty slot to fill with the leading columns of a delta. */
-TupleTableSlot *
-aggwin_delta_slot(DeltaWriter *writer)
-{
-	TupleTableSlot *slot;
-
-	if (writer->buffered == MAX_BUFFERED)
-		flush(writer);
-	if (writer->slots[writer->buffered] == NULL)
-		writer->slots[writer->buffered] =
-			MakeSingleTupleTableSlot(writer->desc, &TTSOpsHeapTuple);
-	slot = writer->slots[writer->buffered];
-	ExecClearTuple(slot);
-	return slot;
-}
-
-/* Take the slot that was filled. What its values point to may go after this. */
+/* Add a delta: its columns up to captured_at and xid, which are added here. */
 void
-aggwin_delta_store(DeltaWriter *writer, TupleTableSlot *slot, int columns)
+aggwin_delta_add(DeltaWriter *writer, const Datum *values, const bool *isnull,
+				 int columns)
 {
+	MemoryContext old_context = MemoryContextSwitchTo(writer->context);
 	HeapTuple	tuple;
 
-	Assert(slot == writer->slots[writer->buffered]);
 	Assert(columns + 2 == writer->desc->natts);
+	memcpy(writer->values, values, columns * sizeof(Datum));
+	memcpy(writer->isnull, isnull, columns * sizeof(bool));
+	writer->values[columns] = writer->to.now;
+	writer->isnull[columns] = false;
+	writer->values[columns + 1] = writer->to.xid;
+	writer->isnull[columns + 1] = false;
+	tuple = heap_form_tuple(writer->desc, writer->values, writer->isnull);
 
-	slot->tts_values[columns] = writer->to.now;
-	slot->tts_isnull[columns] = false;
-	slot->tts_values[columns + 1] = writer->to.xid;
-	slot->tts_isnull[columns + 1] = false;
-	tuple = heap_form_tuple(writer->desc, slot->tts_values, slot->tts_isnull);
-	ExecStoreHeapTuple(tuple, slot, true);
-	writer->buffered++;
+	if (writer->count == writer->capacity)
+	{
+		writer->capacity *= 2;
+		writer->tuples = repalloc(writer->tuples,
+								  writer->capacity * sizeof(HeapTuple));
+	}
+	writer->tuples[writer->count++] = tuple;
+	writer->bytes += HEAPTUPLESIZE + tuple->t_len;
+	if (writer->bytes > MAX_BUFFERED_BYTES)
+		flush(writer);
+	MemoryContextSwitchTo(old_context);
 }
 
+/* Write what is kept. */
 void
 aggwin_delta_end(DeltaWriter *writer)
 {
 	flush(writer);
-	for (int i = 0; i < MAX_BUFFERED && writer->slots[i] != NULL; i++)
+	for (int i = 0; i < CHUNK && writer->slots[i] != NULL; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
 	close_appender(&writer->to);
 }

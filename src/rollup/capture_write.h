@@ -6,15 +6,11 @@
 
 #include "postgres.h"
 
-#include "executor/tuptable.h"
-
 typedef struct DeltaWriter DeltaWriter;
 
 extern DeltaWriter *aggwin_delta_begin(Oid delta);
-extern TupleDesc aggwin_delta_groups_desc(DeltaWriter *writer, int columns);
-extern TupleTableSlot *aggwin_delta_slot(DeltaWriter *writer);
-extern void aggwin_delta_store(DeltaWriter *writer, TupleTableSlot *slot,
-							   int columns);
+extern void aggwin_delta_add(DeltaWriter *writer, const Datum *values,
+							 const bool *isnull, int columns);
 extern void aggwin_delta_end(DeltaWriter *writer);
 
 extern void aggwin_invalid_write(Oid invalid, Datum spans, bool nulls,
