@@ -9,14 +9,16 @@
  *
  *   call                    stored                       answered as
  *   count                   count                        sum of counts
- *   sum                     sum, count                   sum of sums
+ *   sum (exact)             sum, count                   sum of sums
+ *   sum (float)             sum                          sum of sums
  *   avg                     sum, count                   sum / count
  *   var, stddev (exact)     sum, count, sum of squares   numeric formula
  *   var, stddev (float)     {N, Sx, Sxx}                 the server's finals
  *   min, max, bool, bit     the same                     the same
  *
- * A sum is stored with its count of non-null arguments so that rows can be
- * taken away again and the sum of nothing is still NULL.
+ * An exact sum is stored with its count of non-null arguments, so that rows can
+ * be taken away again and the sum of nothing is still NULL. Nothing can be
+ * taken away from a float sum exactly.
  */
 #include "postgres.h"
 
@@ -297,7 +299,8 @@ aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context)
 	else if (strcmp(call.name, "sum") == 0)
 	{
 		final = add_sum_of(&call, call.arg, call.argtype);
-		(void) add_count(&call);
+		if (!is_float(call.argtype))
+			(void) add_count(&call);
 	}
 	else if (strcmp(call.name, "avg") == 0)
 		final = decompose_avg(&call);
