@@ -1,21 +1,92 @@
 # aggwin: streaming aggregation inside PostgreSQL
+#
+#   make, make install, make installcheck, make clean   as for every extension
+#   make check      build, install and test on private servers
+#   make demo       the same with a live demonstration   [DURATION=… RATE=…]
+#   make bench      the same with the benchmarks
+#   make tapcheck   only the tests that start servers of their own
+#
+# PG_CONFIG=/path/to/pg_config chooses the installation, everywhere. The private
+# targets install the packages that are missing on Debian and Ubuntu.
+
 EXTENSION = aggwin
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" aggwin.control)
 MODULE_big = aggwin
 OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
 DATA_built = aggwin--$(EXTVERSION).sql
 PG_CPPFLAGS = -I$(srcdir)/src
-PG_CFLAGS = -Wall -Wextra -Werror -Wno-unused-parameter -Wno-sign-compare
-EXTRA_CLEAN = aggwin--*.sql
+PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+EXTRA_CLEAN = aggwin--*.sql aggwin--*.sql.tmp
 
 # In the order of the folders: what stands later may use what stands earlier.
 SQL_PARTS = $(wildcard src/core/*.sql src/window/*.sql src/summary/*.sql) \
 	$(wildcard src/rollup/*.sql) $(wildcard src/emit/*.sql src/metrics/*.sql src/pipeline/*.sql) \
 	$(wildcard src/worker/*.sql)
 
+# Every test stands alone in a database that has the extension.
+REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+REGRESS_OPTS = --load-extension=aggwin
+ISOLATION = $(sort $(patsubst test/specs/%.spec,%,$(wildcard test/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test --load-extension=aggwin
+PROVE_TESTS = $(sort $(wildcard test/t/*.pl))
+
+# These bring what they need, so they must not depend on the server's rules.
+PRIVATE = check demo bench
+.PHONY: $(PRIVATE) tapcheck
+
+ifneq (,$(filter $(PRIVATE),$(MAKECMDGOALS)))
+
+OTHERS = $(filter-out $(PRIVATE),$(MAKECMDGOALS))
+.NOTPARALLEL:
+.PHONY: $(OTHERS)
+
+$(PRIVATE):
+	@bash test/run $@ </dev/null
+
+$(OTHERS):
+	@$(MAKE) --no-print-directory $@
+
+else
+
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+
+ifneq (,$(wildcard $(PGXS)))
+
 include $(PGXS)
 
+# The server's rules do not know which headers an object is made from.
+$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h)
+
 aggwin--$(EXTVERSION).sql: $(SQL_PARTS) aggwin.control
-	cat $(SQL_PARTS) > $@
+	cat $(SQL_PARTS) > $@.tmp
+	mv -f $@.tmp $@
+
+tapcheck:
+	$(prove_installcheck)
+
+# What a variable of this file holds: make print-REGRESS
+print-%:
+	@echo '$($*)'
+
+else ifeq (clean,$(MAKECMDGOALS))
+
+clean:
+	rm -rf $(OBJS) $(OBJS:.o=.bc) aggwin.so $(EXTRA_CLEAN)
+	rm -rf results regression.diffs regression.out output_iso tmp_check
+
+else
+
+define NO_PGXS
+aggwin is built with PGXS, and $(PG_CONFIG) knows of none.
+  Debian, Ubuntu:   install postgresql-server-dev-NN and libpq-dev (NN: the server's major version, 15 or later)
+  Fedora, Red Hat:  install postgresql-server-devel, or postgresqlNN-devel from postgresql.org
+  elsewhere:        install the PostgreSQL server with its development files
+or say where it is: make PG_CONFIG=/path/to/pg_config
+`make check`, `make demo` and `make bench` install what they need on Debian and Ubuntu
+endef
+
+$(error $(NO_PGXS))
+
+endif
+endif

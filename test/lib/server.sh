@@ -44,6 +44,8 @@
 #   at_exit FUNCTION
 #       The exit trap belongs to this file; functions named here run first in
 #       it, the last one named first (to end background jobs, for example).
+#       A function last_words, when the script has one, is called with the exit
+#       status when everything is cleaned up and said.
 #   say MESSAGE..., fail MESSAGE...
 #       One line on stderr; fail exits with status 1.
 #
@@ -214,6 +216,9 @@ finish()
 		else
 			say "logs kept in $AGGWIN_WORK/keep"
 		fi
+	fi
+	if declare -F last_words >/dev/null; then
+		last_words "$status"
 	fi
 	exit "$status"
 }
