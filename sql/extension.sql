@@ -37,9 +37,12 @@ SELECT type, identity FROM public.members
 WHERE schema <> 'aggwin' OR schema IS NULL AND type NOT IN ('schema', 'cast', 'event trigger')
 ORDER BY type COLLATE "C", identity COLLATE "C";
 
--- Every member has a comment.
-SELECT type, identity FROM public.members
+-- Every member has a comment, except for sequences that belong to a column.
+SELECT type, identity FROM public.members m
 WHERE coalesce(obj_description(objid, classid::regclass::name), '') = ''
+	AND NOT (type = 'sequence' AND EXISTS (
+		SELECT FROM pg_depend c WHERE c.classid = m.classid AND c.objid = m.objid
+			AND c.refclassid = 'pg_class'::regclass AND c.refobjsubid > 0))
 ORDER BY type COLLATE "C", identity COLLATE "C";
 
 -- The schema at least is a member: the two lists above looked at something.
