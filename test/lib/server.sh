@@ -5,7 +5,8 @@
 # Sourced by bash scripts (not run). It touches no other server on the machine
 # and leaves nothing behind: data folder, socket folder and log live in one
 # work folder, which goes when the script ends, however it ends. When the
-# script fails, the data goes and the log stays; where is said on stderr.
+# script fails (an interrupt from the keyboard is no failure), the data goes
+# and the log stays; where is said on stderr.
 #
 # `make check`, `make demo` and `make bench` run test/check/run, test/demo/run
 # and test/bench/run (bash) once everything needed is there and the extension is
@@ -35,7 +36,8 @@
 #   as_server_user COMMAND...
 #       Runs the command as the ordinary user that owns the server: the caller,
 #       or when that is root, an unprivileged user. Needed only for what
-#       refuses root (initdb, pg_ctl); psql works from both.
+#       refuses root (initdb, pg_ctl); psql works from both. Name files by their
+#       full path: for root it runs in the work folder.
 #   make_work_folder
 #       Sets AGGWIN_WORK to a new folder that the server's user owns and nobody
 #       else may enter. start_private_server calls it when it is not there yet.
@@ -86,10 +88,15 @@ choose_server_user()
 
 as_server_user()
 {
+	# The server must not hold on to the descriptors that finish needs.
 	if [ "$(id -u)" -ne 0 ]; then
-		"$@"
+		"$@" 98>&- 99>&-
 	elif command -v runuser >/dev/null; then
-		HOME=${AGGWIN_WORK:-/} runuser -u "$AGGWIN_SERVER_USER" -- "$@"
+		# The folder that root stands in may be closed to that user.
+		(
+			cd "${AGGWIN_WORK:-/}" || exit 1
+			HOME=${AGGWIN_WORK:-/} exec runuser -u "$AGGWIN_SERVER_USER" -- "$@" 98>&- 99>&-
+		)
 	else
 		fail "runuser not found; run this as an ordinary user"
 	fi
@@ -193,6 +200,25 @@ stop_private_server()
 	aggwin_server_data=
 }
 
+# Removes a folder of the work folder, or that itself. An interrupted test may
+# have left a server in it, or one that is still writing while it stops.
+remove()
+{
+	local pid_file pid
+
+	for _ in {1..20}; do
+		find "$1" -name postmaster.pid 2>/dev/null | while read -r pid_file; do
+			pid=$(head -n 1 "$pid_file")
+			[ "${pid:-0}" -le 1 ] || as_server_user sh -c "kill -QUIT $pid"
+		done
+		if rm -rf "$1"; then
+			return
+		fi
+		sleep 0.5
+	done 2>/dev/null
+	say "could not remove $1"
+}
+
 at_exit()
 {
 	aggwin_exit_functions="$1 $aggwin_exit_functions"
@@ -205,15 +231,18 @@ finish()
 	trap - EXIT
 	trap '' INT TERM HUP
 	set +e
+	# A signal may have come while a function's output went elsewhere.
+	exec >&98 2>&99
 	for function in $aggwin_exit_functions; do
 		"$function"
 	done
 	stop_private_server
 	if [ -n "${AGGWIN_WORK:-}" ]; then
-		find "$AGGWIN_WORK" -mindepth 1 -maxdepth 1 ! -name keep -exec rm -rf {} +
-		if [ "$status" -eq 0 ] || [ -z "$(ls -A "$AGGWIN_WORK/keep")" ]; then
-			rm -rf "$AGGWIN_WORK"
+		if [ "$status" -eq 0 ] || [ "$status" -eq 130 ] || [ -z "$(ls -A "$AGGWIN_WORK/keep")" ]; then
+			remove "$AGGWIN_WORK"
 		else
+			find "$AGGWIN_WORK" -mindepth 1 -maxdepth 1 ! -name keep |
+				while read -r file; do remove "$file"; done
 			say "logs kept in $AGGWIN_WORK/keep"
 		fi
 	fi
@@ -231,6 +260,7 @@ aggwin_server_data=
 aggwin_server_bindir=
 aggwin_server_log=
 aggwin_exit_functions=
+exec 98>&1 99>&2
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
