@@ -51,7 +51,10 @@ else
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 
-ifneq (,$(wildcard $(PGXS)))
+# Debian has PGXS in the server's package and the headers in another.
+SERVER_HEADER := $(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)
+
+ifneq (,$(and $(wildcard $(PGXS)),$(SERVER_HEADER)))
 
 include $(PGXS)
 
@@ -78,7 +81,7 @@ clean:
 else
 
 define NO_PGXS
-aggwin is built with PGXS, and $(PG_CONFIG) knows of none.
+aggwin is built with the server's development files, and $(PG_CONFIG) knows of none.
   Debian, Ubuntu:   install postgresql-server-dev-NN and libpq-dev (NN: the server's major version, 15 or later)
   Fedora, Red Hat:  install postgresql-server-devel, or postgresqlNN-devel from postgresql.org
   elsewhere:        install the PostgreSQL server with its development files

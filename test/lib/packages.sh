@@ -44,7 +44,8 @@ lacks()
 	fi
 	pgxs=$("$pg_config" --pgxs)
 	bindir=$("$pg_config" --bindir)
-	if [ ! -f "$pgxs" ]; then
+	# Debian has PGXS in the server's package and the headers in another.
+	if [ ! -f "$pgxs" ] || [ ! -f "$("$pg_config" --includedir-server)/postgres.h" ]; then
 		echo "development-files"
 	elif [ "$goal" = check ] && [ ! -f "${pgxs%/makefiles/pgxs.mk}/test/perl/PostgreSQL/Test/Cluster.pm" ]; then
 		echo "PostgreSQL::Test::Cluster"
@@ -175,7 +176,7 @@ prepare_machine()
 		fi
 	elif ! PG_CONFIG=$(find_pg_config "$goal"); then
 		PG_CONFIG=
-		lack="PostgreSQL"
+		lack="PostgreSQL-$oldest_version-or-later-with-development-files"
 	fi
 	read -r -d '' -a packages < <(missing_tools "$goal") || true
 
