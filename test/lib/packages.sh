@@ -159,10 +159,15 @@ allow_cluster()
 
 install_packages()
 {
+	local output
+
 	say "installing packages: $*"
 	as_root apt-get -qq update >&2 || say "apt-get update failed; trying with the package lists that are here"
-	as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -y --no-install-recommends install "$@" \
-		</dev/null >&2 || fail "could not install these packages: $*"
+	if ! output=$(as_root env DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq -y --no-install-recommends install "$@" </dev/null 2>&1); then
+		say "$output"
+		fail "could not install these packages: $*"
+	fi
 }
 
 prepare_machine()
