@@ -91,8 +91,9 @@ missing_tools()
 		echo gcc
 		echo libc6-dev
 	fi
+	# Debian's smallest perl lacks prove, and modules that the demo uses.
+	type -P prove >/dev/null || echo perl
 	if [ "$1" = check ]; then
-		type -P prove >/dev/null || echo perl
 		perl -MIPC::Run -e 1 >/dev/null 2>&1 || echo libipc-run-perl
 	fi
 }
@@ -103,7 +104,7 @@ explain_by_hand()
 	say "  a C compiler"
 	say "  the PostgreSQL server, version $oldest_version or later, with psql and pgbench"
 	say "  its development files (pg_config, PGXS, PostgreSQL::Test::Cluster)"
-	say "  for the tests: perl with prove and IPC::Run"
+	say "  perl; for the tests with prove and IPC::Run"
 	say "Missing here: $*"
 	say "The packages, NN being the server's major version:"
 	say "  Debian, Ubuntu:   gcc libc6-dev postgresql-NN postgresql-server-dev-NN libpq-dev perl libipc-run-perl"
