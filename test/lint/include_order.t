@@ -127,8 +127,8 @@ my $empty = File::Temp->newdir;
 $output = `"$^X" "$script" "$empty" 2>&1`;
 isnt($?, 0, 'a tree without source files is an error');
 
-$output = `"$^X" "$script" "$src" 2>&1`;
-is($?, 0, 'src keeps the order');
-$? == 0 ? note($output) : diag($output);
+# The drawing is not of interest here, the breaches are.
+$output = `"$^X" "$script" "$src" 2>&1 >/dev/null`;
+is($?, 0, 'src keeps the order') or diag($output);
 
 done_testing();
