@@ -1,0 +1,96 @@
+/*
+ * guc.c - the settings aggwin.*
+ *
+ * Every setting belongs to the server, not to a session (PGC_SIGHUP): what a
+ * worker folds and what refresh() folds must be the same, whoever calls it.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "core/guc.h"
+#include "utils/guc.h"
+
+bool		aggwin_worker_enabled = true;
+int			aggwin_worker_naptime = 1000;
+int			aggwin_launcher_naptime = 60;
+int			aggwin_max_backoff = 300;
+int			aggwin_lock_timeout = 10000;
+int			aggwin_max_future = 86400;
+int			aggwin_log_min_fold_duration = -1;
+
+static void
+define_worker_settings(void)
+{
+	DefineCustomBoolVariable("aggwin.worker_enabled",
+							 "Whether the launcher keeps a worker in every database that has aggwin.",
+							 "Needs aggwin in shared_preload_libraries. Turned off, the workers that the launcher started end; those of aggwin.start_worker() stay.",
+							 &aggwin_worker_enabled,
+							 true,
+							 PGC_SIGHUP, 0,
+							 NULL, NULL, NULL);
+
+	/*
+	 * DROP DATABASE waits five seconds for other sessions to leave, and a
+	 * worker only sees that it is in the way when it wakes.
+	 */
+	DefineCustomIntVariable("aggwin.worker_naptime",
+							"The longest time that a worker sleeps.",
+							"New rollups, DROP EXTENSION and sessions that want the database to themselves are noticed this late.",
+							&aggwin_worker_naptime,
+							1000, 10, 3000,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("aggwin.launcher_naptime",
+							"How often the launcher probes databases that have no worker.",
+							"Databases that CREATE EXTENSION does not announce, such as restored or copied ones, get their worker this late.",
+							&aggwin_launcher_naptime,
+							60, 1, 86400,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("aggwin.max_backoff",
+							"The longest pause between two attempts to fold a rollup that fails.",
+							"The pause starts at the rollup's refresh interval and doubles with each failure in a row.",
+							&aggwin_max_backoff,
+							300, 1, 86400,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("aggwin.lock_timeout",
+							"How long a worker waits for a lock before it gives up the fold for now.",
+							"It counts as a failure of that rollup only, so that a rollup that cannot be locked does not hold up the others. Zero waits without limit.",
+							&aggwin_lock_timeout,
+							10000, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("aggwin.log_min_fold_duration",
+							"Logs every fold of a worker that took at least this long.",
+							"Zero logs all folds that found something to do, -1 none.",
+							&aggwin_log_min_fold_duration,
+							-1, -1, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_MS,
+							NULL, NULL, NULL);
+}
+
+static void
+define_fold_settings(void)
+{
+	DefineCustomIntVariable("aggwin.max_future",
+							"How far ahead of the clock an event may be and still advance the watermark.",
+							"Rows further ahead are counted in their bucket all the same.",
+							&aggwin_max_future,
+							86400, 0, INT_MAX,
+							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+}
+
+void
+aggwin_define_settings(void)
+{
+	define_worker_settings();
+	define_fold_settings();
+	MarkGUCPrefixReserved("aggwin");
+}

@@ -1,0 +1,21 @@
+/*
+ * guc.h - the settings aggwin.*
+ *
+ * doc/reference.md describes each of them.
+ */
+#ifndef AGGWIN_GUC_H
+#define AGGWIN_GUC_H
+
+#include "postgres.h"
+
+extern bool aggwin_worker_enabled;
+extern int	aggwin_worker_naptime;	/* milliseconds */
+extern int	aggwin_launcher_naptime;	/* seconds */
+extern int	aggwin_max_backoff; /* seconds */
+extern int	aggwin_lock_timeout;	/* milliseconds, 0 waits for ever */
+extern int	aggwin_max_future;	/* seconds */
+extern int	aggwin_log_min_fold_duration;	/* milliseconds, -1 never logs */
+
+extern void aggwin_define_settings(void);
+
+#endif							/* AGGWIN_GUC_H */
