@@ -13,6 +13,7 @@
 #error "aggwin needs PostgreSQL 15 or later"
 #endif
 
+#include "catalog/pg_database.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 #include "tcop/tcopprot.h"
@@ -44,5 +45,17 @@ compat_is_virtual_generated(char attgenerated)
 	return false;
 #endif
 }
+
+/* One process of the server's table of them; i counts from one. */
+#if PG_VERSION_NUM >= 160000
+#define compat_backend_status(i) pgstat_get_local_beentry_by_index(i)
+#else
+#define compat_backend_status(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
+/* A database whose DROP was interrupted; unknown before 15.4. */
+#ifndef DATCONNLIMIT_INVALID_DB
+#define DATCONNLIMIT_INVALID_DB (-2)
+#endif
 
 #endif							/* AGGWIN_COMPAT_H */

@@ -6,9 +6,10 @@
  */
 #include "postgres.h"
 
+#include "core/guc.h"
+
 #include <limits.h>
 
-#include "core/guc.h"
 #include "utils/guc.h"
 
 bool		aggwin_worker_enabled = true;

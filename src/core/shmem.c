@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "core/shmem.h"
+
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
