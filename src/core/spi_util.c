@@ -27,7 +27,8 @@ aggwin_pin(const char *name, const char *value)
 }
 
 /*
- * Pin what the meaning and the speed of generated SQL depend on. The caller
+ * Pin what the meaning and the speed of generated SQL depend on, also how
+ * constants look when expressions are turned into text and back. The caller
  * holds a GUC nest level.
  *
  * Plans are kept and run on batches of very different sizes, so just-in-time
@@ -42,6 +43,11 @@ aggwin_pin_settings(void)
 	aggwin_pin("datestyle", "ISO, YMD");
 	aggwin_pin("intervalstyle", "postgres");
 	aggwin_pin("timezone", "UTC");
+	aggwin_pin("extra_float_digits", "1");
+	aggwin_pin("bytea_output", "hex");
+	aggwin_pin("standard_conforming_strings", "on");
+	aggwin_pin("transform_null_equals", "off");
+	aggwin_pin("array_nulls", "on");
 }
 
 /*
@@ -101,6 +107,19 @@ aggwin_relid(const char *relname)
 				 errmsg("relation \"aggwin.%s\" does not exist", relname),
 				 errhint("Is the extension aggwin installed in this database?")));
 	return relid;
+}
+
+/* For functions that take no NULL: an error instead of a silent NULL. */
+void
+aggwin_require_args(FunctionCallInfo fcinfo, int count, const char *const *names)
+{
+	for (int i = 0; i < count; i++)
+	{
+		if (PG_ARGISNULL(i))
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not be NULL", names[i])));
+	}
 }
 
 void

@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "fmgr.h"
 
 /* What aggwin_sandbox_leave() puts back. */
 typedef struct Sandbox
@@ -24,6 +25,9 @@ extern void aggwin_sandbox_leave(const Sandbox *saved);
 extern char *aggwin_relation_name(Oid relid);
 extern Oid	aggwin_schema(void);
 extern Oid	aggwin_relid(const char *relname);
+
+extern void aggwin_require_args(FunctionCallInfo fcinfo, int count,
+								const char *const *names);
 
 extern void aggwin_spi_connect(void);
 extern void aggwin_spi_finish(void);

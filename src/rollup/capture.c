@@ -272,6 +272,22 @@ capture_for(RollupCapture *rollup, TriggerData *trigger)
 	MemoryContextDelete(context);
 }
 
+/* Has the trigger the shape that create_rollup() gives it? */
+static bool
+is_own_trigger(TriggerData *trigger)
+{
+	TriggerEvent event = trigger->tg_event;
+	bool		needs_new = TRIGGER_FIRED_BY_INSERT(event) || TRIGGER_FIRED_BY_UPDATE(event);
+	bool		needs_old = TRIGGER_FIRED_BY_DELETE(event) || TRIGGER_FIRED_BY_UPDATE(event);
+
+	return TRIGGER_FIRED_AFTER(event) && TRIGGER_FIRED_FOR_STATEMENT(event) &&
+		trigger->tg_trigger->tgqual == NULL &&
+		(!needs_new || (trigger->tg_newtable != NULL &&
+						strcmp(trigger->tg_trigger->tgnewtable, AGGWIN_NEW_ROWS) == 0)) &&
+		(!needs_old || (trigger->tg_oldtable != NULL &&
+						strcmp(trigger->tg_trigger->tgoldtable, AGGWIN_OLD_ROWS) == 0));
+}
+
 /*
  * aggwin.capture(): records what the statement did for each rollup of the
  * table. An error in a rollup's expressions is the statement's error, as it
@@ -284,9 +300,7 @@ aggwin_capture(PG_FUNCTION_ARGS)
 	SourceCapture *source;
 	ListCell   *lc;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) ||
-		!TRIGGER_FIRED_AFTER(trigger->tg_event) ||
-		!TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event))
+	if (!CALLED_AS_TRIGGER(fcinfo) || !is_own_trigger(trigger))
 		ereport(ERROR,
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("aggwin.capture() can only be the trigger that aggwin.create_rollup() makes")));

@@ -26,6 +26,7 @@
 #include "core/compat.h"
 #include "core/spi_util.h"
 #include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
@@ -254,6 +255,24 @@ refuse_not_immutable(const char *text, int location, const char *what)
 			 place(text, location)));
 }
 
+/* Some text forms count as immutable, but settings change them. */
+static void
+check_text_form(CoerceViaIO *cast, CheckContext *context)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	getTypeOutputInfo(exprType((Node *) cast->arg), &output, &is_varlena);
+	if (output == F_FLOAT4OUT || output == F_FLOAT8OUT || output == F_BYTEAOUT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("the text form of type %s cannot be used in a rollup query",
+						format_type_be(exprType((Node *) cast->arg))),
+				 errdetail("It depends on the settings extra_float_digits or bytea_output."),
+				 errhint("Use a form that does not, for example value::numeric or encode(value, 'hex')."),
+				 place(context->text, cast->location)));
+}
+
 static void
 check_column(Var *var, CheckContext *context)
 {
@@ -306,6 +325,9 @@ check_walker(Node *node, CheckContext *context)
 			refuse_not_immutable(text, ((SQLValueFunction *) node)->location,
 								 "a function that reads the session or the clock");
 			break;
+		case T_CoerceViaIO:
+			check_text_form((CoerceViaIO *) node, context);
+			break;
 		case T_Aggref:
 			check_aggregate((Aggref *) node, context);
 			break;
@@ -349,14 +371,26 @@ ungrouped_walker(Node *node, UngroupedContext *context)
 }
 
 static void
+refuse_time_bucket_args(const char *text, int location)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("width, origin and time zone of a rollup's time_bucket must be constants and not NULL"),
+			 place(text, location)));
+}
+
+static void
 check_time_key(FuncExpr *call, const char *text)
 {
 	int			number = 0;
 	FuncExpr   *folded;
+	FuncExpr   *trial;
 	ListCell   *lc;
 
 	folded = (FuncExpr *) eval_const_expressions(NULL, (Node *) call);
-	if (!IsA(folded, FuncExpr) || !contain_var_clause(lsecond(folded->args)))
+	if (!IsA(folded, FuncExpr))
+		refuse_time_bucket_args(text, call->location);
+	if (!contain_var_clause(lsecond(folded->args)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("the time of a rollup's time_bucket must come from the source"),
@@ -370,11 +404,16 @@ check_time_key(FuncExpr *call, const char *text)
 		if (++number == 2)
 			continue;
 		if (!IsA(arg, Const) || ((Const *) arg)->constisnull)
-			ereport(ERROR,
-					(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-					 errmsg("width, origin and time zone of a rollup's time_bucket must be constants"),
-					 place(text, exprLocation(arg) >= 0 ? exprLocation(arg) : call->location)));
+			refuse_time_bucket_args(text, exprLocation(arg) >= 0 ?
+									exprLocation(arg) : call->location);
 	}
+
+	/* Call it once: what it has against its arguments is said now. */
+	trial = copyObject(folded);
+	lsecond(trial->args) = makeConst(exprType(lsecond(folded->args)), -1, InvalidOid,
+									 get_typlen(exprType(lsecond(folded->args))),
+									 (Datum) 0, false, true);
+	(void) eval_const_expressions(NULL, (Node *) trial);
 }
 
 static void

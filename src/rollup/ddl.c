@@ -115,21 +115,36 @@ check_rights(Oid source)
 
 /* Parts ------------------------------------------------------------------- */
 
-/* The definition: the query itself, names resolved as its author meant. */
+/*
+ * The definition: the query itself. It is made by its author, so that names
+ * mean what they mean in the author's plain query, where the author may create
+ * it, and then moved to where only a superuser may.
+ */
 static Oid
-create_definition(int32 rollup_id, SelectStmt *stmt, const char *text)
+create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
+				  const char *schema)
 {
 	ViewStmt   *view = makeNode(ViewStmt);
+	char	   *name = psprintf("_definition_%d", rollup_id);
+	Oid			definition;
+	Sandbox		saved;
 
-	view->view = makeRangeVar("aggwin", psprintf("_definition_%d", rollup_id), -1);
+	view->view = makeRangeVar(pstrdup(schema), name, -1);
 	view->query = (Node *) stmt;
-	return DefineView(view, text, 0, strlen(text)).objectId;
+	definition = DefineView(view, text, 0, strlen(text)).objectId;
+	CommandCounterIncrement();
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_run(psprintf("ALTER VIEW %s SET SCHEMA aggwin",
+							aggwin_relation_name(definition)), SPI_OK_UTILITY);
+	aggwin_sandbox_leave(&saved);
+	return definition;
 }
 
 static void
-give_to(const char *kind, const char *name, Oid owner)
+give_to(const char *name, Oid owner)
 {
-	aggwin_spi_run(psprintf("ALTER %s aggwin.%s OWNER TO %s", kind, name,
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s OWNER TO %s", name,
 							quote_identifier(GetUserNameFromId(owner, false))),
 				   SPI_OK_UTILITY);
 }
@@ -188,19 +203,23 @@ create_tables(RollupRow *row, const RollupSpec *spec, Oid owner,
 							invalid, spec->time->multirange, churn), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", invalid), SPI_OK_UTILITY);
 
-	give_to("VIEW", psprintf("_definition_%d", id), owner);
-	give_to("TABLE", state, owner);
-	give_to("TABLE", delta, owner);
-	give_to("TABLE", invalid, owner);
+	give_to(state, owner);
+	give_to(delta, owner);
+	give_to(invalid, owner);
 	row->state = aggwin_relid(state);
 	row->delta = aggwin_relid(delta);
 	row->invalid = aggwin_relid(invalid);
 }
 
-/* As the rollup's owner, whose privilege the server checks. */
+/*
+ * Made as the rollup's owner, whose privilege the server checks; then set to
+ * fire in every session, replication roles included.
+ */
 static void
 create_triggers(Oid source)
 {
+	Sandbox		saved;
+
 	static const struct
 	{
 		const char *name;
@@ -214,12 +233,21 @@ create_triggers(Oid source)
 		{"truncate", "TRUNCATE", ""},
 	};
 
+	aggwin_sandbox_enter(&saved, GetUserId(), false);
 	for (int i = 0; i < lengthof(triggers); i++)
 		aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_capture_%s AFTER %s ON %s %s"
 								" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.capture()",
 								triggers[i].name, triggers[i].event,
 								aggwin_relation_name(source), triggers[i].tables),
 					   SPI_OK_UTILITY);
+	aggwin_sandbox_leave(&saved);
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	for (int i = 0; i < lengthof(triggers); i++)
+		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER aggwin_capture_%s",
+								aggwin_relation_name(source), triggers[i].name),
+					   SPI_OK_UTILITY);
+	aggwin_sandbox_leave(&saved);
 }
 
 static int32
@@ -327,35 +355,29 @@ check_refresh_interval(Interval *interval)
 /* Definition, tables and triggers; fills in row. */
 static RollupSpec *
 create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
-			 Datum refresh_interval)
+			 const char *schema, Datum refresh_interval)
 {
 	Oid			user = GetUserId();
-	bool		first = aggwin_rollups_of(row->source) == NIL;
 	RollupSpec *spec;
 	Sandbox		saved;
-	int			sec_context;
-	Oid			same_user;
-
-	/* Only a superuser may create in the extension's schema. */
-	GetUserIdAndSecContext(&same_user, &sec_context);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	row->rollup_id = next_rollup_id();
-	row->definition = create_definition(row->rollup_id, stmt, text);
-	CommandCounterIncrement();
-	SetUserIdAndSecContext(same_user, sec_context);
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	row->rollup_id = next_rollup_id();
+	aggwin_sandbox_leave(&saved);
+
+	row->definition = create_definition(row->rollup_id, stmt, text, schema);
+
+	/* Whatever the query's functions do, they do as their author. */
+	aggwin_sandbox_enter(&saved, user, true);
 	spec = aggwin_load_spec(row->definition);
+	aggwin_sandbox_leave(&saved);
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	create_tables(row, spec, user, refresh_interval);
 	aggwin_sandbox_leave(&saved);
 
-	if (first)
-	{
-		aggwin_sandbox_enter(&saved, user, false);
+	if (aggwin_rollups_of(row->source) == NIL)
 		create_triggers(row->source);
-		aggwin_sandbox_leave(&saved);
-	}
 	return spec;
 }
 
@@ -366,23 +388,28 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 Datum
 aggwin_create_rollup(PG_FUNCTION_ARGS)
 {
-	RangeVar   *view = view_range_var(PG_GETARG_TEXT_PP(0));
-	char	   *query = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	Interval   *refresh_interval = PG_GETARG_INTERVAL_P(2);
-	bool		with_data = PG_GETARG_BOOL(3);
-	ErrorContextCallback callback = {
-		.previous = error_context_stack,
-		.callback = query_error_callback,
-		.arg = query,
-	};
+	static const char *const names_of_args[] = {"name", "query", "refresh_interval", "with_data"};
+	RangeVar   *view;
+	char	   *query;
+	Interval   *refresh_interval;
+	bool		with_data;
+	ErrorContextCallback callback;
 	RollupRow	row = {0};
 	RollupSpec *spec;
 	RollupNames names;
 	SelectStmt *stmt;
 	Sandbox		saved;
 
+	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
+	view = view_range_var(PG_GETARG_TEXT_PP(0));
+	query = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	refresh_interval = PG_GETARG_INTERVAL_P(2);
+	with_data = PG_GETARG_BOOL(3);
 	check_refresh_interval(refresh_interval);
 
+	callback.previous = error_context_stack;
+	callback.callback = query_error_callback;
+	callback.arg = query;
 	error_context_stack = &callback;
 	stmt = analyze_query(query, &row.source);
 	error_context_stack = callback.previous;
@@ -392,7 +419,8 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 
 	aggwin_spi_connect();
 	error_context_stack = &callback;
-	spec = create_parts(&row, stmt, query, IntervalPGetDatum(refresh_interval));
+	spec = create_parts(&row, stmt, query, view->schemaname,
+						IntervalPGetDatum(refresh_interval));
 	error_context_stack = callback.previous;
 
 	/* The view is made as its owner, who needs CREATE on the schema. */
@@ -424,9 +452,14 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 Datum
 aggwin_drop_rollup(PG_FUNCTION_ARGS)
 {
-	Oid			view = PG_GETARG_OID(0);
-	int32		rollup_id = aggwin_rollup_of_view(view, true);
+	static const char *const names_of_args[] = {"rollup"};
+	Oid			view;
+	int32		rollup_id;
 	RollupRow	row;
+
+	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
+	view = PG_GETARG_OID(0);
+	rollup_id = aggwin_rollup_of_view(view, true);
 
 	/* The order of a fold: its own lock, the source, then the parts. */
 	aggwin_lock_rollup(rollup_id);

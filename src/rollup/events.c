@@ -7,11 +7,14 @@
  * the parts; the rollup's own lock is not taken, since a fold that holds it
  * may be waiting for a source that is being dropped here.
  *
- * ddl_command_end: changes after which capture would miss rows are refused,
- * and a new owner of the view becomes owner of all the parts.
+ * ddl_command_end: changes after which capture could not see all rows are
+ * refused. Where a trigger is disabled or replaced, the rollups of the source
+ * fall dormant: everything is invalid until the triggers are back (fold.c). A
+ * new owner of the view becomes owner of all the parts.
  */
 #include "postgres.h"
 
+#include "rollup/capture_write.h"
 #include "rollup/catalog.h"
 
 #include "catalog/dependency.h"
@@ -127,9 +130,10 @@ drop_remains(int32 rollup_id)
 static void
 refuse_drop_of_trigger(void)
 {
-	if (aggwin_spi_run("SELECT r.source::oid FROM aggwin.rollup AS r JOIN pg_class AS c ON c.oid = r.source"
-					   " WHERE (SELECT count(*) FROM pg_trigger AS t WHERE t.tgrelid = r.source"
-					   " AND t.tgfoid = 'aggwin.capture()'::regprocedure) < 4",
+	if (aggwin_spi_run("SELECT r.source::oid FROM pg_event_trigger_dropped_objects() AS d"
+					   " JOIN aggwin.rollup AS r"
+					   " ON r.source = to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))"
+					   " WHERE d.object_type = 'trigger' AND starts_with(d.address_names[3], 'aggwin_capture_')",
 					   SPI_OK_SELECT) == 0)
 		return;
 	ereport(ERROR,
@@ -159,10 +163,7 @@ aggwin_on_drop(PG_FUNCTION_ARGS)
 	foreach(lc, gone)
 		drop_remains((int32) lfirst_oid(lc));
 
-	if (aggwin_spi_run("SELECT FROM pg_event_trigger_dropped_objects() AS d"
-					   " WHERE d.object_type = 'trigger' AND starts_with(d.address_names[3], 'aggwin_capture_')",
-					   SPI_OK_SELECT) > 0)
-		refuse_drop_of_trigger();
+	refuse_drop_of_trigger();
 
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
@@ -190,26 +191,79 @@ follow_owners(void)
 					   SPI_OK_UTILITY);
 }
 
+/* Tables that the command was about, directly or through a trigger. */
+#define TOUCHED_TABLES \
+	"(SELECT CASE d.classid WHEN 'pg_trigger'::regclass THEN t.tgrelid ELSE d.objid END AS relid, t.oid AS tgoid, t.tgfoid, t.tgname" \
+	" FROM pg_event_trigger_ddl_commands() AS d" \
+	" LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid" \
+	" WHERE d.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass))"
+
+/* Sources that would not be accepted today; the check tells why. */
+static void
+refuse_bad_sources(void)
+{
+	List	   *sources;
+	ListCell   *lc;
+
+	aggwin_spi_run("SELECT DISTINCT r.source::oid FROM " TOUCHED_TABLES " AS d, aggwin.rollup AS r"
+				   " JOIN pg_class AS c ON c.oid = r.source"
+				   " WHERE (d.relid = r.source"
+				   " AND (c.relrowsecurity OR c.relispartition OR c.relpersistence <> 'p'"
+				   " OR EXISTS (SELECT FROM pg_inherits AS i WHERE r.source IN (i.inhparent, i.inhrelid))))"
+				   " OR EXISTS (SELECT FROM pg_inherits AS i"
+				   " WHERE (i.inhrelid, i.inhparent) IN ((d.relid, r.source), (r.source, d.relid)))",
+				   SPI_OK_SELECT);
+	sources = result_column(1);
+	foreach(lc, sources)
+		aggwin_check_source(lfirst_oid(lc));
+}
+
+/* One trigger an event, under its own name: more would count rows twice. */
+static void
+refuse_own_triggers(void)
+{
+	if (aggwin_spi_run("SELECT FROM " TOUCHED_TABLES " AS d"
+					   " WHERE d.tgfoid = 'aggwin.capture()'::regprocedure"
+					   " AND NOT starts_with(d.tgname, 'aggwin_capture_')",
+					   SPI_OK_SELECT) > 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("triggers that call aggwin.capture() are made by aggwin.create_rollup() only"),
+				 errhint("Their names begin with \"aggwin_capture_\" and cannot be changed.")));
+}
+
+/* Rollups whose source no longer captures everything: all is invalid. */
+static void
+make_dormant(void)
+{
+	List	   *invalid;
+	ListCell   *lc;
+
+	aggwin_spi_run("SELECT DISTINCT r.invalid::oid FROM " TOUCHED_TABLES " AS d"
+				   " JOIN aggwin.rollup AS r ON r.source = d.relid"
+				   " WHERE NOT aggwin.captures_everything(r.source)", SPI_OK_SELECT);
+	invalid = result_column(1);
+	foreach(lc, invalid)
+	{
+		if (aggwin_spi_run(psprintf("SELECT FROM %s WHERE buckets IS NULL LIMIT 1",
+									aggwin_relation_name(lfirst_oid(lc))),
+						   SPI_OK_SELECT) == 0)
+			aggwin_invalid_write_all(lfirst_oid(lc));
+	}
+}
+
 Datum
 aggwin_on_ddl(PG_FUNCTION_ARGS)
 {
 	Sandbox		saved;
-	List	   *sources;
-	ListCell   *lc;
 
 	check_called_as_event_trigger(fcinfo);
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_connect();
 
-	/* The sources that would not be accepted today; the check tells why. */
-	aggwin_spi_run("SELECT DISTINCT r.source::oid FROM aggwin.rollup AS r"
-				   " JOIN pg_class AS c ON c.oid = r.source"
-				   " WHERE c.relrowsecurity OR c.relispartition OR c.relpersistence <> 'p'"
-				   " OR EXISTS (SELECT FROM pg_inherits AS i WHERE c.oid IN (i.inhparent, i.inhrelid))",
-				   SPI_OK_SELECT);
-	sources = result_column(1);
-	foreach(lc, sources)
-		aggwin_check_source(lfirst_oid(lc));
+	refuse_bad_sources();
+	refuse_own_triggers();
+	make_dormant();
 	follow_owners();
 
 	aggwin_spi_finish();

@@ -236,6 +236,24 @@ lock(Fold *fold, int32 rollup_id)
 		relation_exists(fold->row.view);
 }
 
+/*
+ * Are the source's triggers all there and enabled? While they are not, the
+ * rollup lies dormant: all of it is invalid, and the view answers from the
+ * source. Asked after S, so that an S which sees the rollup made invalid by
+ * the command that disabled a trigger also finds the trigger disabled.
+ */
+static bool
+captures_everything(Fold *fold)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(fold->row.source)};
+	bool		isnull;
+
+	run(fold, "SELECT aggwin.captures_everything($1)", SPI_OK_SELECT, 1, types,
+		values, NULL);
+	return DatumGetBool(aggwin_spi_value(1, &isnull));
+}
+
 static Datum
 max_future_interval(void)
 {
@@ -273,6 +291,14 @@ aggwin_fold(int32 rollup_id)
 	/* Bookkeeping as superuser, everything else as owner. */
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	aggwin_spi_connect();
+	if (!captures_everything(&fold))
+	{
+		aggwin_spi_finish();
+		aggwin_sandbox_leave(&saved);
+		PopActiveSnapshot();
+		UnregisterSnapshot(fold.snapshot);
+		return false;
+	}
 	fold.max_future = max_future_interval();
 	read_folded(&fold);
 
@@ -308,8 +334,11 @@ aggwin_fold(int32 rollup_id)
 Datum
 aggwin_refresh(PG_FUNCTION_ARGS)
 {
-	int32		rollup_id = aggwin_rollup_of_view(PG_GETARG_OID(0), true);
+	static const char *const names_of_args[] = {"rollup"};
+	int32		rollup_id;
 
+	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
+	rollup_id = aggwin_rollup_of_view(PG_GETARG_OID(0), true);
 	PreventCommandIfReadOnly("aggwin.refresh()");
 	PreventCommandDuringRecovery("aggwin.refresh()");
 	if (IsolationUsesXactSnapshot())

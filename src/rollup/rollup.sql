@@ -80,6 +80,19 @@ CREATE FUNCTION aggwin.capture() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_capture';
 COMMENT ON FUNCTION aggwin.capture() IS 'private: trigger that records what a statement did to a source';
 
+CREATE FUNCTION aggwin.captures_everything(source oid) RETURNS boolean
+	LANGUAGE sql STABLE STRICT PARALLEL SAFE
+	SET search_path = pg_catalog, pg_temp
+	BEGIN ATOMIC
+		-- tgtype without its row bit: INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32
+		SELECT array_agg(t.tgtype & 60 ORDER BY t.tgtype & 60) IS NOT DISTINCT FROM ARRAY[4, 8, 16, 32]
+		FROM pg_catalog.pg_trigger t
+		WHERE t.tgrelid = source
+			AND t.tgfoid = 'aggwin.capture()'::pg_catalog.regprocedure
+			AND t.tgenabled IN ('O', 'A');
+	END;
+COMMENT ON FUNCTION aggwin.captures_everything(oid) IS 'private: whether a source has its four triggers, enabled, once each';
+
 -- Public functions ---------------------------------------------------------
 
 CREATE FUNCTION aggwin.create_rollup(
@@ -88,15 +101,15 @@ CREATE FUNCTION aggwin.create_rollup(
 	refresh_interval interval DEFAULT '1 second',
 	with_data boolean DEFAULT true
 ) RETURNS regclass
-	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_create_rollup';
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_create_rollup';
 COMMENT ON FUNCTION aggwin.create_rollup(text, text, interval, boolean) IS 'create a continuously maintained rollup of a table';
 
 CREATE FUNCTION aggwin.drop_rollup(rollup regclass) RETURNS void
-	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_drop_rollup';
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_drop_rollup';
 COMMENT ON FUNCTION aggwin.drop_rollup(regclass) IS 'drop a rollup, its view and its stored state';
 
 CREATE FUNCTION aggwin.refresh(rollup regclass) RETURNS boolean
-	LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_refresh';
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_refresh';
 COMMENT ON FUNCTION aggwin.refresh(regclass) IS 'fold what is pending into the rollup now; true if there was something';
 
 CREATE FUNCTION aggwin.rollup_pending(
@@ -158,6 +171,7 @@ CREATE FUNCTION aggwin.on_ddl() RETURNS event_trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_on_ddl';
 COMMENT ON FUNCTION aggwin.on_ddl() IS 'private: refuses changes of a source that its rollups could not follow';
 CREATE EVENT TRIGGER aggwin_on_ddl ON ddl_command_end
-	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'ALTER TABLE', 'ALTER VIEW')
+	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
+		'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER VIEW', 'CREATE TRIGGER', 'ALTER TRIGGER')
 	EXECUTE FUNCTION aggwin.on_ddl();
 COMMENT ON EVENT TRIGGER aggwin_on_ddl IS 'refuses changes of a source that its rollups could not follow';

@@ -4,7 +4,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "catalog/pg_authid.h"
 #include "core/spi_util.h"
 #include "funcapi.h"
 #include "rollup/catalog.h"
@@ -36,7 +35,7 @@ aggwin_rollup_pending(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 
 	names = aggwin_rollup_names(&row);
-	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
+	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(&row), true);
 	aggwin_spi_connect();
 	if (SPI_execute(psprintf("WITH f AS MATERIALIZED (SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)) AS xip,"
 							 " pg_snapshot_xmax(t.folded) AS xmax"
