@@ -132,7 +132,10 @@ list_databases(void)
 			continue;
 		database = hash_search(databases, &row->oid, HASH_ENTER, &found);
 		if (!found)
-			memset((char *) database + sizeof(Oid), 0, sizeof(Database) - sizeof(Oid));
+		{
+			memset(database, 0, sizeof(Database));
+			database->oid = row->oid;
+		}
 		database->name = row->datname;
 		database->listed = true;
 	}
@@ -363,7 +366,7 @@ reload(void)
 void
 aggwin_launcher_main(Datum main_arg)
 {
-	HASHCTL		ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(Database)};
+	HASHCTL		ctl = {0};
 	MemoryContext context;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -372,6 +375,8 @@ aggwin_launcher_main(Datum main_arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	aggwin_shmem_attach_launcher();
 
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(Database);
 	databases = hash_create("aggwin databases", 64, &ctl, HASH_ELEM | HASH_BLOBS);
 	context = AllocSetContextCreate(TopMemoryContext, "aggwin launcher turn",
 									ALLOCSET_DEFAULT_SIZES);

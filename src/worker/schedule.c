@@ -71,9 +71,11 @@ AggwinSchedule *
 aggwin_schedule_create(void)
 {
 	AggwinSchedule *schedule = palloc0(sizeof(AggwinSchedule));
-	HASHCTL		ctl = {.keysize = sizeof(int32), .entrysize = sizeof(ScheduledRollup),
-	.hcxt = CurrentMemoryContext};
+	HASHCTL		ctl = {0};
 
+	ctl.keysize = sizeof(int32);
+	ctl.entrysize = sizeof(ScheduledRollup);
+	ctl.hcxt = CurrentMemoryContext;
 	schedule->rollups = hash_create("aggwin schedule", 64, &ctl,
 									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return schedule;
@@ -253,12 +255,13 @@ static void
 fold(void *arg)
 {
 	FoldCall   *call = arg;
-	ErrorContextCallback context = {.previous = error_context_stack,
-		.callback = name_rollup,
-	.arg = unconstify(ScheduledRollup *, call->rollup)};
+	ErrorContextCallback context;
 
 	if (!lock_catalog())
 		return;
+	context.previous = error_context_stack;
+	context.callback = name_rollup;
+	context.arg = unconstify(ScheduledRollup *, call->rollup);
 	error_context_stack = &context;
 	call->folded = aggwin_fold(call->rollup->rollup_id);
 	error_context_stack = context.previous;

@@ -15,7 +15,6 @@
 
 #include "worker/worker.h"
 
-#include "access/xact.h"
 #include "commands/dbcommands.h"
 #include "commands/extension.h"
 #include "core/guc.h"
