@@ -7,7 +7,7 @@
 #include "core/shmem.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "worker/worker.h"
+#include "worker/launcher.h"
 
 PG_MODULE_MAGIC;
 

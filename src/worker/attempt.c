@@ -3,7 +3,7 @@
  */
 #include "postgres.h"
 
-#include "worker/worker.h"
+#include "worker/attempt.h"
 
 #include "access/xact.h"
 #include "miscadmin.h"

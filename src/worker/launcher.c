@@ -18,7 +18,7 @@
  */
 #include "postgres.h"
 
-#include "worker/worker.h"
+#include "worker/launcher.h"
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
@@ -31,6 +31,7 @@
 #include "core/shmem.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -41,6 +42,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "worker/registry.h"
 
 #define RESTART_S 5
 

@@ -12,7 +12,7 @@
  */
 #include "postgres.h"
 
-#include "worker/worker.h"
+#include "worker/registry.h"
 
 #include <signal.h>
 

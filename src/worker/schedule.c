@@ -39,7 +39,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "worker/worker.h"
+#include "worker/attempt.h"
 
 /* Between two folds of a rollup, whatever its refresh interval says */
 #define MIN_PAUSE_MS 10.0

@@ -21,6 +21,7 @@
 #include "core/shmem.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
@@ -30,6 +31,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
+#include "worker/attempt.h"
+#include "worker/registry.h"
 #include "worker/schedule.h"
 
 typedef struct PinnedSetting
