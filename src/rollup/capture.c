@@ -182,7 +182,8 @@ capture_insert(RollupCapture *rollup, TriggerData *trigger)
 
 	if (rows == 0)
 		return;
-	writer = aggwin_delta_begin(rollup->row.delta);
+	writer = aggwin_delta_begin(rollup->row.delta, rollup->row.state,
+								list_length(rollup->spec->keys));
 	if (rows <= ROW_PATH_LIMIT)
 		capture_each_row(rollup, trigger, writer);
 	else
@@ -254,19 +255,34 @@ capture_change(RollupCapture *rollup, TriggerData *trigger)
 /* The trigger ------------------------------------------------------------- */
 
 static void
+capture_error_callback(void *arg)
+{
+	RollupCapture *rollup = arg;
+
+	errcontext("capture of changes for rollup %s", rollup->name);
+}
+
+static void
 capture_for(RollupCapture *rollup, TriggerData *trigger)
 {
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = capture_error_callback,
+		.arg = rollup,
+	};
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "aggwin capture",
 												  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old_context = MemoryContextSwitchTo(context);
 
+	error_context_stack = &callback;
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		capture_insert(rollup, trigger);
 	else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
 		aggwin_invalid_write_all(rollup->row.invalid);
 	else
 		capture_change(rollup, trigger);
+	error_context_stack = callback.previous;
 
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);

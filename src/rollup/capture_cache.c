@@ -225,6 +225,7 @@ build(SourceCapture *entry)
 
 		rollup->row = *(RollupRow *) lfirst(lc);
 		rollup->owner = aggwin_rollup_owner(&rollup->row);
+		rollup->name = aggwin_relation_name(rollup->row.view);
 		entry->rollups = lappend(entry->rollups, rollup);
 
 		aggwin_sandbox_enter(&saved, rollup->owner, true);

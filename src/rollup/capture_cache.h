@@ -16,6 +16,7 @@ typedef struct RollupCapture
 {
 	RollupRow	row;
 	Oid			owner;
+	char	   *name;			/* of its view, for messages */
 	RollupSpec *spec;
 	int			columns;		/* of a delta, before captured_at and xid */
 

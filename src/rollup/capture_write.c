@@ -11,8 +11,11 @@
 
 #include "rollup/capture_write.h"
 
+#include "access/detoast.h"
 #include "access/genam.h"
 #include "access/heapam.h"
+#include "access/itup.h"
+#include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
@@ -47,6 +50,8 @@ struct DeltaWriter
 {
 	Appender	to;
 	TupleDesc	desc;			/* a copy: slots need not count references */
+	Oid			state;			/* where deltas are folded to */
+	int			keys;			/* leading columns that make up its key */
 	MemoryContext context;
 	HeapTuple  *tuples;
 	int			count;
@@ -56,6 +61,16 @@ struct DeltaWriter
 	Datum	   *values;
 	bool	   *isnull;
 };
+
+/* What a btree page has room for, with three items on it. */
+#define MAX_KEY_SIZE \
+	(MAXALIGN_DOWN((BLCKSZ - \
+					MAXALIGN(SizeOfPageHeaderData + 3 * sizeof(ItemIdData)) - \
+					MAXALIGN(sizeof(BTPageOpaqueData))) / 3) - \
+	 MAXALIGN(sizeof(ItemPointerData)))
+
+/* Keys of less are not worth a closer look. */
+#define WIDE_KEY 1024
 
 /* Columns of an invalid table; ddl.c creates it. */
 enum
@@ -124,13 +139,16 @@ append_to_indexes(Appender *to, TupleTableSlot *slot)
 	}
 }
 
+/* Append to delta, whose first columns are the key of state. */
 DeltaWriter *
-aggwin_delta_begin(Oid delta)
+aggwin_delta_begin(Oid delta, Oid state, int keys)
 {
 	DeltaWriter *writer = palloc0(sizeof(DeltaWriter));
 
 	open_appender(&writer->to, delta);
 	writer->desc = CreateTupleDescCopy(RelationGetDescr(writer->to.rel));
+	writer->state = state;
+	writer->keys = keys;
 	writer->context = CurrentMemoryContext;
 	writer->capacity = 8;
 	writer->tuples = palloc(writer->capacity * sizeof(HeapTuple));
@@ -169,6 +187,67 @@ flush(DeltaWriter *writer)
 	writer->bytes = 0;
 }
 
+/* The index that tells state's groups apart; users may have added others. */
+static Oid
+key_index(Relation state)
+{
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(state))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		bool		unique = index->rd_index->indisunique;
+
+		index_close(index, AccessShareLock);
+		if (unique)
+			return lfirst_oid(lc);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("table \"%s\" has lost its unique index",
+					RelationGetRelationName(state)),
+			 errhint("Drop the rollup and create it again.")));
+}
+
+/*
+ * Refuse a key that state's index would not take. At fold time it would be too
+ * late: the row is there, and every fold would fail.
+ */
+static void
+check_key_fits(DeltaWriter *writer)
+{
+	Relation	state;
+	Relation	index;
+	IndexTuple	tuple;
+
+	state = table_open(writer->state, AccessShareLock);
+	index = index_open(key_index(state), AccessShareLock);
+	tuple = index_form_tuple(RelationGetDescr(index), writer->values, writer->isnull);
+	if (IndexTupleSize(tuple) > MAX_KEY_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("value too large for the key of a rollup"),
+				 errdetail("The key takes %zu bytes after compression, at most %d fit.",
+						   IndexTupleSize(tuple), (int) MAX_KEY_SIZE),
+				 errhint("Group by something shorter, such as md5(value) or left(value, 200).")));
+	pfree(tuple);
+	index_close(index, NoLock);
+	table_close(state, NoLock);
+}
+
+static bool
+key_is_wide(DeltaWriter *writer)
+{
+	Size		size = 0;
+
+	for (int i = 0; i < writer->keys; i++)
+	{
+		if (!writer->isnull[i] && TupleDescAttr(writer->desc, i)->attlen == -1)
+			size += toast_raw_datum_size(writer->values[i]);
+	}
+	return size > WIDE_KEY;
+}
+
 /* Add a delta: its columns up to captured_at and xid, which are added here. */
 void
 aggwin_delta_add(DeltaWriter *writer, const Datum *values, const bool *isnull,
@@ -184,6 +263,8 @@ aggwin_delta_add(DeltaWriter *writer, const Datum *values, const bool *isnull,
 	writer->isnull[columns] = false;
 	writer->values[columns + 1] = writer->to.xid;
 	writer->isnull[columns + 1] = false;
+	if (key_is_wide(writer))
+		check_key_fits(writer);
 	tuple = heap_form_tuple(writer->desc, writer->values, writer->isnull);
 
 	if (writer->count == writer->capacity)

@@ -8,7 +8,7 @@
 
 typedef struct DeltaWriter DeltaWriter;
 
-extern DeltaWriter *aggwin_delta_begin(Oid delta);
+extern DeltaWriter *aggwin_delta_begin(Oid delta, Oid state, int keys);
 extern void aggwin_delta_add(DeltaWriter *writer, const Datum *values,
 							 const bool *isnull, int columns);
 extern void aggwin_delta_end(DeltaWriter *writer);
