@@ -55,6 +55,9 @@
 
 PG_FUNCTION_INFO_V1(aggwin_refresh);
 
+/* Index scans of the source for one repair; more become one. */
+#define MAX_SCANS 1000
+
 /* A fold under way. Datums live in the memory of the SPI connection. */
 typedef struct Fold
 {
@@ -119,34 +122,37 @@ repair(Fold *fold)
 	Oid			spans_type;
 	Datum		spans;
 	Datum		nulls;
+	Datum		scans;
 	bool		isnull;
 
 	{
 		Oid			types[] = {XID8ARRAYOID, XID8OID};
 		Datum		values[] = {fold->xip, fold->xmax};
 
-		run(fold, aggwin_sql_take_invalid(fold->spec, &fold->names),
+		run(fold, aggwin_sql_take_invalid(&fold->names,
+										  aggwin_has_time_index(fold->spec) ? MAX_SCANS : 1),
 			SPI_OK_SELECT, 2, types, values, NULL);
 		spans_type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
 		spans = aggwin_spi_value(1, &isnull);
 		nulls = aggwin_spi_value(2, &isnull);
+		scans = aggwin_spi_value(3, &isnull);
 	}
 	{
 		Oid			types[] = {XID8ARRAYOID, XID8OID, spans_type, BOOLOID};
 		Datum		values[] = {fold->xip, fold->xmax, spans, nulls};
 
-		run(fold, aggwin_sql_discard_delta(fold->spec, &fold->names),
+		run(fold, aggwin_sql_discard_delta(&fold->names),
 			SPI_OK_DELETE, 4, types, values, NULL);
 	}
 	{
-		Oid			types[] = {spans_type, BOOLOID, TEXTOID, INTERVALOID};
-		Datum		values[] = {spans, nulls, fold->watermark, fold->max_future};
-		char		null_flags[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' '};
+		Oid			types[] = {spans_type, BOOLOID, TEXTOID, INTERVALOID, spans_type};
+		Datum		values[] = {spans, nulls, fold->watermark, fold->max_future, scans};
+		char		null_flags[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' ', ' '};
 
 		run(fold, aggwin_sql_discard_state(fold->spec, &fold->names),
 			SPI_OK_DELETE, 2, types, values, NULL);
 		run(fold, aggwin_sql_recompute(fold->spec, &fold->names),
-			SPI_OK_SELECT, 4, types, values, null_flags);
+			SPI_OK_SELECT, 5, types, values, null_flags);
 		fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
 		take_watermark(fold, 2);
 	}

@@ -12,8 +12,11 @@
 
 #include "rollup/spec.h"
 
+#include "access/genam.h"
 #include "access/relation.h"
 #include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/spi_util.h"
@@ -65,6 +68,38 @@ aggwin_time_key(Node *key)
 	return call;
 }
 
+/* Has the source an index that finds rows by their event time? */
+bool
+aggwin_has_time_index(const RollupSpec *spec)
+{
+	Relation	source = table_open(spec->source, AccessShareLock);
+	bool		found = false;
+	ListCell   *lc;
+
+	foreach(lc, RelationGetIndexList(source))
+	{
+		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
+		AttrNumber	first = index->rd_index->indkey.values[0];
+		Node	   *key;
+
+		if (index->rd_index->indisvalid && index->rd_rel->relam == BTREE_AM_OID &&
+			RelationGetIndexPredicate(index) == NIL)
+		{
+			if (first == 0)
+			{
+				key = linitial(RelationGetIndexExpressions(index));
+				found = found || equal(key, spec->event_time_expr);
+			}
+			else if (IsA(spec->event_time_expr, Var))
+				found = found ||
+					((Var *) spec->event_time_expr)->varattno == first;
+		}
+		index_close(index, AccessShareLock);
+	}
+	table_close(source, AccessShareLock);
+	return found;
+}
+
 static void
 read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
 {
@@ -78,6 +113,7 @@ read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
 	args = call->args;
 
 	spec->time = aggwin_time_type(exprType(lsecond(args)));
+	spec->event_time_expr = lsecond(args);
 	spec->event_time = deparse_expression(lsecond(args), context, true, true);
 	spec->bucket_width = deparse_expression(linitial(args), context,
 										 true, true);

@@ -48,7 +48,8 @@ typedef struct RollupSpec
 	const TimeType *time;
 	List	   *keys;			/* Node *, the bucket first */
 	List	   *key_texts;		/* char *, likewise */
-	char	   *event_time;		/* the time_bucket call's argument */
+	Node	   *event_time_expr;	/* the time_bucket call's argument */
+	char	   *event_time;		/* likewise */
 	char	   *bucket_end;		/* format: the end of the bucket %s */
 	char	   *bucket_width;	/* SQL literal */
 	Oid			width_type;
@@ -63,6 +64,7 @@ typedef struct RollupSpec
 extern const TimeType *aggwin_time_type(Oid type);
 extern RollupSpec *aggwin_load_spec(Oid definition);
 extern FuncExpr *aggwin_time_key(Node *key);
+extern bool aggwin_has_time_index(const RollupSpec *spec);
 
 /* check.c */
 extern void aggwin_check_raw_query(SelectStmt *stmt, const char *text);

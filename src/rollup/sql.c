@@ -103,18 +103,37 @@ in_span(const RollupSpec *spec, const char *value)
 					value, spec->time->lowest, spec->time->highest);
 }
 
-/* Groups of those rows of the source that lie in spans, or have no time. */
+/*
+ * What to scan of the source for spans: each of them by itself, or, if that
+ * would be more than max_scans scans, all from the first to the last.
+ */
+char *
+aggwin_sql_scans(const char *spans, int max_scans)
+{
+	return psprintf("CASE WHEN (SELECT count(*) FROM aggwin.spans(%1$s)) <= %2$d"
+					" THEN %1$s ELSE multirange(range_merge(%1$s)) END",
+					spans, max_scans);
+}
+
+/*
+ * Groups of those rows of the source that lie in spans, or have no time.
+ * scans covers spans (aggwin_sql_scans).
+ */
 char *
 aggwin_sql_groups_in_spans(const RollupSpec *spec, const char *source,
-					const char *spans, const char *nulls, bool latest)
+						   const char *spans, const char *nulls,
+						   const char *scans, bool latest)
 {
 	char	   *time = psprintf("(%s)", spec->event_time);
 
 	return psprintf("SELECT q.* FROM aggwin.spans(%s) AS r(span)"
 					" CROSS JOIN LATERAL (%s) AS q"
 					" UNION ALL SELECT q.* FROM (%s) AS q",
-					spans,
-					aggwin_sql_groups(spec, source, in_span(spec, time), latest),
+					scans,
+					aggwin_sql_groups(spec, source,
+									  psprintf("%s AND %s <@ %s",
+											   in_span(spec, time), time, spans),
+									  latest),
 					aggwin_sql_groups(spec, source,
 							   psprintf("%s IS NULL AND %s", time, nulls),
 							   latest));
@@ -264,23 +283,29 @@ aggwin_sql_merge(const RollupSpec *spec, const RollupNames *names)
 					watermark(spec, "$3", "$4"));
 }
 
-/* Remove the pending invalid ranges and return their union. */
+/*
+ * Remove the pending invalid ranges and return their union: spans, nulls, and
+ * what to scan for them. $1 xip, $2 xmax
+ */
 char *
-aggwin_sql_take_invalid(const RollupSpec *spec, const RollupNames *names)
+aggwin_sql_take_invalid(const RollupNames *names, int max_scans)
 {
 	return psprintf("WITH gone AS (DELETE FROM %s AS i WHERE %s RETURNING i.spans, i.nulls)"
-					" SELECT range_agg(spans), bool_or(nulls) FROM gone",
-					names->invalid, pending("i"));
+					" SELECT u.spans, u.nulls, %s"
+					" FROM (SELECT range_agg(g.spans) AS spans, bool_or(g.nulls) AS nulls FROM gone AS g) AS u",
+					names->invalid, pending("i"),
+					aggwin_sql_scans("u.spans", max_scans));
 }
 
-/* $3 spans, $4 nulls */
+/* $1 xip, $2 xmax, $3 spans, $4 nulls */
 char *
-aggwin_sql_discard_delta(const RollupSpec *spec, const RollupNames *names)
+aggwin_sql_discard_delta(const RollupNames *names)
 {
 	return psprintf("DELETE FROM %s AS d WHERE %s AND %s",
 					names->delta, pending("d"), aggwin_sql_covered("d.bucket", "$3", "$4"));
 }
 
+/* $1 spans, $2 nulls */
 char *
 aggwin_sql_discard_state(const RollupSpec *spec, const RollupNames *names)
 {
@@ -291,7 +316,7 @@ aggwin_sql_discard_state(const RollupSpec *spec, const RollupNames *names)
 
 /*
  * Fill state from the source. Returns the number of rows counted and the new
- * watermark. $1 spans, $2 nulls, $3 watermark, $4 max_future
+ * watermark. $1 spans, $2 nulls, $3 watermark, $4 max_future, $5 scans
  */
 char *
 aggwin_sql_recompute(const RollupSpec *spec, const RollupNames *names)
@@ -301,6 +326,6 @@ aggwin_sql_recompute(const RollupSpec *spec, const RollupNames *names)
 	return psprintf("WITH fresh AS MATERIALIZED (%1$s),"
 					" stored AS (INSERT INTO %2$s (%3$s) SELECT %3$s FROM fresh)"
 					" SELECT coalesce(aggwin.bigint_sum(n), 0), %4$s FROM fresh",
-					aggwin_sql_groups_in_spans(spec, names->source, "$1", "$2", true),
+					aggwin_sql_groups_in_spans(spec, names->source, "$1", "$2", "$5", true),
 					names->state, columns, watermark(spec, "$3", "$4"));
 }

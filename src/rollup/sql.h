@@ -28,7 +28,8 @@ extern char *aggwin_sql_groups(const RollupSpec *spec, const char *from,
 							   const char *restriction, bool latest);
 extern char *aggwin_sql_groups_in_spans(const RollupSpec *spec, const char *source,
 										const char *spans, const char *nulls,
-										bool latest);
+										const char *scans, bool latest);
+extern char *aggwin_sql_scans(const char *spans, int max_scans);
 extern char *aggwin_sql_covered(const char *bucket, const char *spans,
 								const char *nulls);
 extern char *aggwin_sql_columns(const RollupSpec *spec);
@@ -47,9 +48,9 @@ extern char *aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_
 extern char *aggwin_sql_any_pending(const RollupNames *names);
 extern char *aggwin_sql_merge(const RollupSpec *spec, const RollupNames *names);
 
-/* repair: $1 xip, $2 xmax to begin; then $1 spans, $2 nulls */
-extern char *aggwin_sql_take_invalid(const RollupSpec *spec, const RollupNames *names);
-extern char *aggwin_sql_discard_delta(const RollupSpec *spec, const RollupNames *names);
+/* repair: parameters are told with each in sql.c */
+extern char *aggwin_sql_take_invalid(const RollupNames *names, int max_scans);
+extern char *aggwin_sql_discard_delta(const RollupNames *names);
 extern char *aggwin_sql_discard_state(const RollupSpec *spec, const RollupNames *names);
 extern char *aggwin_sql_recompute(const RollupSpec *spec, const RollupNames *names);
 

@@ -27,6 +27,9 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
+/* Index scans of the source for one read; more become one. */
+#define MAX_SCANS 64
+
 typedef struct RewriteContext
 {
 	const RollupSpec *spec;
@@ -109,6 +112,7 @@ append_common(StringInfo s, const RollupSpec *spec, const RollupNames *names)
 					 " pg_snapshot_xmax(t.folded) AS xmax"
 					 " FROM aggwin.tier AS t WHERE t.rollup_id = %1$d AND t.level = 0), "
 					 "invalid AS MATERIALIZED ("
+					 "SELECT v.spans, v.nulls, %3$s AS scans FROM ("
 					 "SELECT CASE WHEN EXISTS (SELECT FROM folded) THEN range_agg(p.spans) ELSE '{(,)}' END AS spans,"
 					 " CASE WHEN EXISTS (SELECT FROM folded) THEN bool_or(p.nulls) ELSE true END AS nulls"
 					 " FROM ("
@@ -116,8 +120,10 @@ append_common(StringInfo s, const RollupSpec *spec, const RollupNames *names)
 					 " WHERE i.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[])"
 					 " UNION ALL "
 					 "SELECT i.spans, i.nulls FROM %2$s AS i"
-					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f)) AS p) ",
-					 names->rollup_id, names->invalid);
+					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f)) AS p) AS v) ",
+					 names->rollup_id, names->invalid,
+					 aggwin_sql_scans("v.spans",
+									  aggwin_has_time_index(spec) ? MAX_SCANS : 1));
 }
 
 static void
@@ -137,6 +143,7 @@ append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names)
 					 aggwin_sql_groups_in_spans(spec, names->source,
 										 "(SELECT i.spans FROM invalid AS i)",
 										 "(SELECT i.nulls FROM invalid AS i)",
+										 "(SELECT i.scans FROM invalid AS i)",
 										 false));
 }
 
