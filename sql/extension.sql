@@ -37,12 +37,17 @@ SELECT type, identity FROM public.members
 WHERE schema <> 'aggwin' OR schema IS NULL AND type NOT IN ('schema', 'cast', 'event trigger')
 ORDER BY type COLLATE "C", identity COLLATE "C";
 
--- Every member has a comment, except for sequences that belong to a column.
+-- Every member has a comment, except for what comes with another object:
+-- sequences of columns, row types of tables and views, array types.
 SELECT type, identity FROM public.members m
 WHERE coalesce(obj_description(objid, classid::regclass::name), '') = ''
 	AND NOT (type = 'sequence' AND EXISTS (
 		SELECT FROM pg_depend c WHERE c.classid = m.classid AND c.objid = m.objid
 			AND c.refclassid = 'pg_class'::regclass AND c.refobjsubid > 0))
+	AND NOT (type = 'type' AND EXISTS (
+		SELECT FROM pg_type t LEFT JOIN pg_class r ON r.oid = t.typrelid
+			LEFT JOIN pg_type e ON e.typarray = t.oid
+		WHERE t.oid = m.objid AND (r.relkind <> 'c' OR e.oid IS NOT NULL)))
 ORDER BY type COLLATE "C", identity COLLATE "C";
 
 -- The schema at least is a member: the two lists above looked at something.
