@@ -1,9 +1,10 @@
 #!/usr/bin/perl
 # board.pl - shows the ten most played songs of the last ten seconds
 #
-# Asks the rollup once a second and says what the answer cost. Every few seconds
-# it asks the raw table the same in the same snapshot and stops with an error
-# when the two answers differ. With --live the board is redrawn in place;
+# Asks the rollups once a second, for the top ten and for the plays of each
+# second of the last minute, and says what the answers cost. Every few seconds it
+# asks the raw table the same in the same snapshot and stops with an error when
+# the answers differ. With --live the board is redrawn in place;
 # without, plain boards follow each other. It ends when the generator's progress
 # file says that the generator has ended.
 use strict;
@@ -23,8 +24,11 @@ use constant {
 };
 
 # A bucket is its first moment, so these are the ten buckets that the clock
-# touched last; the newest is still being filled.
-my $top_ten = <<'SQL';
+# touched last; the newest is still being filled. The raw table is asked for the
+# same stretch of time.
+my %question = (
+	top => {
+		rollup => <<'SQL',
 SELECT song_id, plays, title || ', ' || band
 FROM (SELECT song_id, sum(plays) AS plays
 	FROM plays_1s
@@ -35,8 +39,7 @@ FROM (SELECT song_id, sum(plays) AS plays
 	JOIN songs USING (song_id)
 ORDER BY plays DESC, song_id
 SQL
-
-my $raw_top_ten = <<'SQL';
+		raw => <<'SQL' },
 SELECT song_id, plays, title || ', ' || band
 FROM (SELECT song_id, count(*) AS plays
 	FROM song_plays
@@ -47,12 +50,26 @@ FROM (SELECT song_id, count(*) AS plays
 	JOIN songs USING (song_id)
 ORDER BY plays DESC, song_id
 SQL
+	minute => {
+		rollup => <<'SQL',
+SELECT extract(epoch FROM aggwin.time_bucket('1 second', now()) - bucket)::integer, plays
+FROM plays_per_second
+WHERE bucket > now() - interval '1 minute'
+ORDER BY bucket
+SQL
+		raw => <<'SQL' });
+SELECT extract(epoch FROM aggwin.time_bucket('1 second', now()) - bucket)::integer, plays
+FROM (SELECT aggwin.time_bucket('1 second', ts) AS bucket, count(*) AS plays
+	FROM song_plays
+	WHERE ts >= aggwin.time_bucket('1 second', now()) - interval '59 seconds'
+	GROUP BY 1) AS seconds
+ORDER BY bucket
+SQL
 
 my $status = <<'SQL';
 SELECT extract(epoch FROM clock_timestamp() - (SELECT max(ts) FROM song_plays)),
-	pending_deltas, extract(epoch FROM lag)
+	sum(pending_deltas), extract(epoch FROM max(lag))
 FROM aggwin.rollup_status
-WHERE rollup = 'plays_1s'::regclass
 SQL
 
 my %opt = (rate => 50_000, duration => 20, psql => 'psql');
@@ -64,7 +81,7 @@ GetOptions(\%opt, 'rate=i', 'duration=i', 'psql=s', 'progress=s', 'generator=i',
 my $utf8 = (grep { defined && length } @ENV{qw(LC_ALL LC_CTYPE LANG)}, '')[0] =~ /utf-?8/i;
 my $colour = $opt{live} && !length($ENV{NO_COLOR} // '');
 my $drawn = 0;                # lines of the board that stands on the terminal
-my (@rollup_ms, @raw_ms);     # latencies of all reads so far
+my %ms;                       # question => rollup or raw => latencies so far
 
 $| = 1;
 $SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { exit 1 };
@@ -76,8 +93,13 @@ $psql->ask("SET default_transaction_isolation = 'repeatable read'");
 watch();
 $psql->close or die "board: psql ended badly\n";
 print "\n" if $opt{live};
-printf "demo: median read %.1f ms from the rollup, %.1f ms from the raw table (%.1f times)\n",
-  median(@rollup_ms), median(@raw_ms), median(@raw_ms) / median(@rollup_ms);
+for ([ 'top ten', 'top' ], [ 'last minute', 'minute' ])
+{
+	my ($name, $what) = @$_;
+	my ($rollup, $raw) = map { median(@{ $ms{$what}{$_} }) } qw(rollup raw);
+	printf "demo: %s, median read: rollup %.1f ms, raw table %.1f ms (%.1f times)\n",
+	  $name, $rollup, $raw, $raw / $rollup;
+}
 
 sub watch
 {
@@ -129,18 +151,12 @@ sub read_all
 	my %seen;
 
 	$psql->ask('BEGIN READ ONLY');
-	($seen{top}, my $ms) = timed($top_ten);
-	push @rollup_ms, $ms;
-	my ($row) = $psql->ask($status) or die "board: rollup_status does not show plays_1s\n";
+	$seen{$_} = timed($_, 'rollup') for qw(top minute);
+	my ($row) = $psql->ask($status);
 	@seen{qw(age pending lag)} = @$row;
 	if ($compare)
 	{
-		(my $raw, $ms) = timed($raw_top_ten);
-		push @raw_ms, $ms;
-		my ($got, $wanted) = map { as_text($_) } $seen{top}, $raw;
-		die "board: the rollup's top ten differs from the raw table's\n"
-		  . "rollup:\n${got}raw table:\n$wanted"
-		  if $got ne $wanted;
+		compare($_, $seen{$_}, timed($_, 'raw')) for qw(top minute);
 	}
 	$psql->ask('COMMIT');
 	return \%seen;
@@ -148,15 +164,20 @@ sub read_all
 
 sub timed
 {
-	my ($sql) = @_;
+	my ($what, $where) = @_;
 	my $begin = time;
-	my @rows = $psql->ask($sql);
-	return (\@rows, (time - $begin) * 1000);
+	my @rows = $psql->ask($question{$what}{$where});
+	push @{ $ms{$what}{$where} }, (time - $begin) * 1000;
+	return \@rows;
 }
 
-sub as_text
+sub compare
 {
-	return join '', map { "  song $_->[0]: $_->[1] plays\n" } @{ $_[0] };
+	my ($what, @answers) = @_;
+	my ($rollup, $raw) = map { join '', map { "  @$_\n" } @$_ } @answers;
+	die "board: rollup and raw table answer differently (question \"$what\")\n"
+	  . "rollup:\n${rollup}raw table:\n$raw"
+	  if $rollup ne $raw;
 }
 
 sub board
@@ -179,15 +200,14 @@ sub board
 	my $elapsed = $now->{seconds} - $before->{seconds};
 	my $rate = $elapsed > 0 ? ($now->{rows} - $before->{rows}) / $elapsed : 0;
 	my $age = $seen->{age} eq '' ? 'no play yet' : sprintf 'newest play %.2f s old', $seen->{age};
-	my $raw = @raw_ms
-	  ? sprintf 'raw table %.1f ms, %.1f times; same ten', $raw_ms[-1], $raw_ms[-1] / $rollup_ms[-1]
-	  : 'raw table not asked yet';
 	return @lines, '',
+	  label('last minute') . sparkline($seen->{minute}),
 	  label('events') . sprintf('%s, %s a second of %s asked for',
 		grouped($now->{rows}), grouped(int $rate), grouped($opt{rate})),
 	  label('freshness') . sprintf('%s; %s deltas pending, %.1f s behind',
 		$age, grouped($seen->{pending}), $seen->{lag} || 0),
-	  label('read') . sprintf('rollup %.1f ms; %s', $rollup_ms[-1], $raw);
+	  label('read top ten') . latency('top'),
+	  label('read minute') . latency('minute');
 }
 
 sub heading
@@ -200,7 +220,7 @@ sub heading
 
 sub label
 {
-	my $text = sprintf ' %-9s  ', $_[0];
+	my $text = sprintf ' %-12s ', $_[0];
 	return $colour ? "\e[2m$text\e[0m" : $text;
 }
 
@@ -217,6 +237,33 @@ sub bar
 		$text .= "\xe2\x96" . chr(0x90 - $part) if $part;
 	}
 	return $colour ? "\e[36m$text\e[0m" : $text;
+}
+
+sub latency
+{
+	my ($what) = @_;
+	my ($rollup, $raw) = map { $_ ? $_->[-1] : undef } @{ $ms{$what} }{qw(rollup raw)};
+	my $text = sprintf 'rollup %.1f ms', $rollup;
+	$text .= sprintf ', raw table %.1f ms (%.1f times), same answer', $raw, $raw / $rollup
+	  if defined $raw;
+	return $text;
+}
+
+# The plays of each second of the last minute, the newest at the right.
+sub sparkline
+{
+	my ($seconds) = @_;
+	my @levels = $utf8 ? map { "\xe2\x96" . chr } 0x81 .. 0x88 : split //, '.:-=+*%#';
+	my ($most) = sort { $b <=> $a } map { $_->[1] } @$seconds;
+	my @line = (' ') x 60;
+
+	for (@$seconds)
+	{
+		my ($age, $plays) = @$_;
+		next if $age < 0;    # a second that began after the transaction
+		$line[ 59 - $age ] = $levels[ int $plays / $most * $#levels + 0.5 ];
+	}
+	return $colour ? "\e[36m@{[ join '', @line ]}\e[0m" : join '', @line;
 }
 
 # In place: back to the first line of the board before, then over it.

@@ -1,4 +1,4 @@
--- setup.sql - the tables and the rollup of the demo
+-- setup.sql - the tables and the rollups of the demo
 --
 -- psql variables: songs (how many to invent).
 
@@ -11,6 +11,10 @@ CREATE INDEX ON song_plays (ts);
 SELECT aggwin.create_rollup('plays_1s', $$
   SELECT aggwin.time_bucket('1 second', ts) AS bucket, song_id, count(*) AS plays
   FROM song_plays GROUP BY 1, 2 $$);
+
+SELECT aggwin.create_rollup('plays_per_second', $$
+  SELECT aggwin.time_bucket('1 second', ts) AS bucket, count(*) AS plays
+  FROM song_plays GROUP BY 1 $$);
 
 -- The catalogue: titles and bands put together from word lists.
 CREATE TABLE songs (song_id bigint PRIMARY KEY, title text NOT NULL, band text NOT NULL);
