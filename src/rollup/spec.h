@@ -69,6 +69,8 @@ extern bool aggwin_has_time_index(const RollupSpec *spec);
 /* check.c */
 extern void aggwin_check_raw_query(SelectStmt *stmt, const char *text);
 extern Oid	aggwin_check_query(Query *query, const char *text);
+
+/* source.c */
 extern void aggwin_check_source(Oid relid);
 
 /* partial.c */

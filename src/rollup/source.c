@@ -1,0 +1,106 @@
+/*
+ * source.c - which tables a rollup can be made of
+ *
+ * Refused are relations whose changes capture would not see, or not see in
+ * full. Asked when a rollup is created and after each change of its source.
+ */
+#include "postgres.h"
+
+#include "rollup/spec.h"
+
+#include "access/genam.h"
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/catalog.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_inherits.h"
+#include "core/spi_util.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+
+static bool
+has_relatives(Oid relid)
+{
+	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
+	bool		found;
+	SysScanDesc scan;
+	ScanKeyData key[1];
+
+	ScanKeyInit(&key[0], Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
+				F_OIDEQ, ObjectIdGetDatum(relid));
+	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
+							  1, key);
+	found = HeapTupleIsValid(systable_getnext(scan));
+	systable_endscan(scan);
+	table_close(inherits, AccessShareLock);
+
+	return found || find_inheritance_children(relid, NoLock) != NIL;
+}
+
+static void
+refuse_source(Relation rel, const char *what, const char *detail,
+			  const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("%s \"%s\" cannot be the source of a rollup", what,
+					RelationGetRelationName(rel)),
+			 detail ? errdetail("%s", detail) : 0,
+			 hint ? errhint("%s", hint) : 0));
+}
+
+/* An error unless relid can be a source. */
+void
+aggwin_check_source(Oid relid)
+{
+	Relation	rel = relation_open(relid, AccessShareLock);
+
+	switch (rel->rd_rel->relkind)
+	{
+		case RELKIND_RELATION:
+			break;
+		case RELKIND_VIEW:
+		case RELKIND_MATVIEW:
+			refuse_source(rel, "view", "Rows are inserted into tables only.",
+						  "Create the rollup on the table below the view.");
+			break;
+		case RELKIND_FOREIGN_TABLE:
+			refuse_source(rel, "foreign table",
+						  "Changes made on the foreign server fire no triggers here.",
+						  NULL);
+			break;
+		case RELKIND_PARTITIONED_TABLE:
+			refuse_source(rel, "partitioned table",
+						  "Rows inserted into a partition directly would not be seen.",
+						  NULL);
+			break;
+		default:
+			refuse_source(rel, "relation", NULL, NULL);
+			break;
+	}
+
+	if (IsSystemRelation(rel))
+		refuse_source(rel, "system catalog", NULL, NULL);
+	if (RelationGetNamespace(rel) == aggwin_schema())
+		refuse_source(rel, "table of the extension", NULL, NULL);
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
+		refuse_source(rel, "temporary table",
+					  "Only its own session could read it.", NULL);
+	if (rel->rd_rel->relpersistence == RELPERSISTENCE_UNLOGGED)
+		refuse_source(rel, "unlogged table",
+					  "A crash empties the table but not the rollup.",
+					  "Use ALTER TABLE … SET LOGGED.");
+	if (rel->rd_rel->relispartition)
+		refuse_source(rel, "partition",
+					  "Rows inserted through the partitioned table would not be seen.",
+					  NULL);
+	if (has_relatives(relid))
+		refuse_source(rel, "inherited table",
+					  "Rows inserted into a table that inherits would not be seen.",
+					  NULL);
+	if (rel->rd_rel->relrowsecurity)
+		refuse_source(rel, "table with row-level security",
+					  "The rollup would show aggregates of rows that its readers may not see.",
+					  NULL);
+	relation_close(rel, AccessShareLock);
+}
