@@ -14,7 +14,16 @@
  * The pause after a failure starts at refresh_interval, counts from the
  * attempt's end (which may have been a long wait for a lock), doubles with
  * each failure in a row up to aggwin.max_backoff, and is forgotten with the
- * first success. Of the rollups that are due, the one due longest is first,
+ * first success.
+ *
+ * While an old snapshot keeps vacuum from removing row versions, each fold
+ * leaves a version of every group it touches, which readers must step over.
+ * So the older the oldest snapshot, the rarer the folds: a pause is at least a
+ * fixed share of its age (up to aggwin.max_backoff), and the number of versions
+ * grows with the logarithm of the time. Answers stay exact meanwhile; readers
+ * merge more deltas.
+ *
+ * Of the rollups that are due, the one due longest is first,
  * so none is starved by others that are always due.
  */
 #include "postgres.h"
@@ -47,6 +56,9 @@
 /* The least pause after a failure */
 #define MIN_BACKOFF_MS 1000.0
 
+/* A pause is at least the age of the oldest snapshot divided by this. */
+#define SNAPSHOT_AGE_SHARE 20
+
 /* Keeps times in range when an interval is absurdly long or infinite */
 #define MAX_PAUSE_MS (1000.0 * SECS_PER_DAY * 365)
 
@@ -64,6 +76,7 @@ struct AggwinSchedule
 {
 	HTAB	   *rollups;
 	int			failures;		/* of reading the catalog, in a row */
+	double		snapshot_age_ms;	/* of the oldest in this database */
 	TimestampTz read_at;		/* when it was last read, or tried to be */
 };
 
@@ -109,9 +122,13 @@ due_after(TimestampTz tried, double pause, TimestampTz now)
 }
 
 static TimestampTz
-due_at(const ScheduledRollup *rollup, TimestampTz now)
+due_at(const AggwinSchedule *schedule, const ScheduledRollup *rollup, TimestampTz now)
 {
-	return due_after(rollup->tried, pause_ms(rollup->interval_ms, rollup->failures), now);
+	double		pause = pause_ms(rollup->interval_ms, rollup->failures);
+	double		stretched = Min(schedule->snapshot_age_ms / SNAPSHOT_AGE_SHARE,
+								aggwin_max_backoff * 1000.0);
+
+	return due_after(rollup->tried, Max(pause, stretched), now);
 }
 
 static void
@@ -162,6 +179,25 @@ lock_catalog(void)
 		rollup_table() == table;
 }
 
+/*
+ * The age in milliseconds of the oldest transaction that holds vacuum back.
+ */
+static double
+read_snapshot_age(void)
+{
+	bool		isnull;
+
+	aggwin_spi_run("SELECT coalesce(greatest(extract(epoch FROM clock_timestamp() - min(began)), 0) * 1000, 0)::float8"
+				   " FROM (SELECT xact_start AS began FROM pg_stat_activity"
+				   " WHERE (backend_xmin IS NOT NULL OR backend_xid IS NOT NULL)"
+				   " AND datname = current_database() AND pid <> pg_backend_pid()"
+				   " AND backend_type <> 'autovacuum worker'"
+				   " UNION ALL"
+				   " SELECT prepared FROM pg_prepared_xacts WHERE database = current_database()) AS t",
+				   SPI_OK_SELECT);
+	return DatumGetFloat8(aggwin_spi_value(1, &isnull));
+}
+
 static void
 read_catalog(void *arg)
 {
@@ -193,6 +229,7 @@ read_catalog(void *arg)
 		}
 	}
 
+	schedule->snapshot_age_ms = read_snapshot_age();
 	aggwin_spi_finish();
 	PopActiveSnapshot();
 }
@@ -228,7 +265,7 @@ next_rollup(AggwinSchedule *schedule, TimestampTz *due)
 	hash_seq_init(&scan, schedule->rollups);
 	while ((rollup = hash_seq_search(&scan)) != NULL)
 	{
-		TimestampTz this_due = due_at(rollup, now);
+		TimestampTz this_due = due_at(schedule, rollup, now);
 
 		if (!next || this_due < *due)
 		{
