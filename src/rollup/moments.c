@@ -23,6 +23,25 @@ PG_FUNCTION_INFO_V1(aggwin_numeric_stddev_samp);
 /* Digits beyond the wanted scale, so that rounding twice is rounding once. */
 #define GUARD_DIGITS 64
 
+/*
+ * The square root, rounded once to the scale of its argument. numeric_sqrt()
+ * does so for large arguments, where no number of guard digits would do; for
+ * small ones it chooses a larger scale, and guard digits do.
+ */
+static Datum
+root_at_scale(Datum value)
+{
+	int32		scale = DatumGetInt32(DirectFunctionCall1(numeric_scale, value));
+	Datum		root = DirectFunctionCall1(numeric_sqrt, value);
+
+	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, root)) == scale)
+		return root;
+	value = DirectFunctionCall2(numeric_round, value,
+								Int32GetDatum(scale + GUARD_DIGITS));
+	root = DirectFunctionCall1(numeric_sqrt, value);
+	return DirectFunctionCall2(numeric_round, root, Int32GetDatum(scale));
+}
+
 static Datum
 variance(FunctionCallInfo fcinfo, bool sample, bool root)
 {
@@ -34,7 +53,6 @@ variance(FunctionCallInfo fcinfo, bool sample, bool root)
 	Datum		numerator;
 	Datum		divisor;
 	Datum		result;
-	Datum		scale;
 
 	if (count <= (sample ? 1 : 0))
 		PG_RETURN_NULL();
@@ -53,15 +71,7 @@ variance(FunctionCallInfo fcinfo, bool sample, bool root)
 	divisor = DirectFunctionCall2(numeric_mul, n,
 								  sample ? NumericGetDatum(int64_to_numeric(count - 1)) : n);
 	result = DirectFunctionCall2(numeric_div, numerator, divisor);
-	if (root)
-	{
-		scale = DirectFunctionCall1(numeric_scale, result);
-		result = DirectFunctionCall2(numeric_round, result,
-									 Int32GetDatum(DatumGetInt32(scale) + GUARD_DIGITS));
-		result = DirectFunctionCall1(numeric_sqrt, result);
-		result = DirectFunctionCall2(numeric_round, result, scale);
-	}
-	PG_RETURN_DATUM(result);
+	PG_RETURN_DATUM(root ? root_at_scale(result) : result);
 }
 
 Datum
