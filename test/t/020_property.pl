@@ -1,0 +1,169 @@
+# Writers of every kind, folds and readers at the same time: whoever compares a
+# rollup with the plain query in one snapshot never sees a difference.
+#
+#   AGGWIN_PROPERTY_SECONDS   how long they work together (20)
+#   AGGWIN_PROPERTY_SEED      what their random numbers follow from
+use strict;
+use warnings;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Aggwin::Crew;
+use Aggwin::Session;
+use Aggwin::Workload qw(create_workload rollup_names compare_sql differences);
+use Aggwin::Writer;
+
+my $seconds = $ENV{AGGWIN_PROPERTY_SECONDS} || 20;
+my $seed = $ENV{AGGWIN_PROPERTY_SEED} || int rand 1_000_000_000;
+
+note "AGGWIN_PROPERTY_SEED=$seed AGGWIN_PROPERTY_SECONDS=$seconds";
+
+my $node = PostgreSQL::Test::Cluster->new('property');
+$node->init;
+$node->append_conf(
+	'postgresql.conf', q{
+max_prepared_transactions = 40
+max_connections = 40
+deadlock_timeout = 200ms
+autovacuum_naptime = 3s
+synchronous_commit = off
+});
+$node->start;
+create_workload($node);
+
+my $session = Aggwin::Session->new($node->connstr('postgres'), 'test');
+
+# Compares everything; returns differences and rows compared.
+sub compare_all
+{
+	return differences($session->rows(compare_sql(rollup_names())));
+}
+
+sub is_exact
+{
+	my ($name) = @_;
+	my ($differences, $rows, $text) = compare_all();
+
+	is($differences, 0, $name) or diag $text;
+	return $rows;
+}
+
+# Together ------------------------------------------------------------------
+
+my $crew =
+  Aggwin::Crew->new(node => $node, seed => $seed, folder => PostgreSQL::Test::Utils::tempdir());
+$crew->hire("writer$_", \&Aggwin::Crew::writer) foreach 1 .. 2;
+$crew->hire("writer$_", \&Aggwin::Crew::writer, without => ['prepare']) foreach 3 .. 4;
+$crew->hire("folder$_", \&Aggwin::Crew::folder) foreach 1 .. 2;
+$crew->hire("checker$_", \&Aggwin::Crew::checker) foreach 1 .. 2;
+$crew->hire("repeatable$_", \&Aggwin::Crew::repeatable_checker) foreach 1 .. 2;
+$crew->hire('caretaker', \&Aggwin::Crew::caretaker);
+my $total = $crew->finish($seconds);
+
+is(scalar @{ $total->{problems} }, 0, 'nobody saw a difference or an unexpected error')
+  or diag join "\n", "seed $seed", @{ $total->{problems} };
+foreach my $count (sort grep { !ref $total->{$_} } keys %$total)
+{
+	note "$count: $total->{$count}";
+}
+
+# Did they do anything?
+cmp_ok($total->{"$_ checks"} // 0, '>', 0, "checks, $_")
+  foreach 'read committed', 'repeatable read', 'writer', 'create';
+cmp_ok($total->{$_} // 0, '>', 0, $_)
+  foreach 'folds', 'empty folds', 'rows compared', 'chores', 'rollups created and dropped';
+foreach my $action (Aggwin::Writer::actions())
+{
+	my $done = $total->{done}{$action} // 0;
+
+	note "$action: $done, refused " . ($total->{refused}{$action} // 0);
+	cmp_ok($done, '>', 0, "writers did: $action");
+}
+foreach my $rollup (rollup_names())
+{
+	my ($rows, $repairs) = split /\|/, $session->value(
+		"SELECT rows_folded, repairs FROM aggwin.rollup_status WHERE rollup = '$rollup'::regclass");
+
+	cmp_ok($rows, '>', 0, "$rollup: rows were folded");
+	cmp_ok($repairs, '>', 0, "$rollup: ranges were repaired");
+}
+
+# Afterwards ----------------------------------------------------------------
+
+is($session->value('SELECT count(*) FROM pg_prepared_xacts'), 0, 'no prepared transaction is left');
+$session->rows('DELETE FROM events WHERE ts IS NULL');
+$session->rows(
+	'INSERT INTO events (ts, k, t, i, big, n, f, b) SELECT '
+	  . Aggwin::Workload::random_events()
+	  . ' FROM generate_series(1, 3000)');
+cmp_ok(is_exact('exact with deltas and invalid ranges pending'), '>', 1000, 'rows to compare');
+$session->rows("SELECT aggwin.refresh('$_')") foreach rollup_names();
+is_exact('exact when everything is folded');
+is( $session->value('SELECT count(*) FROM aggwin.rollup_status'
+		  . ' WHERE pending_deltas <> 0 OR invalid_buckets IS DISTINCT FROM 0'),
+	0, 'nothing is pending then');
+$session->rows("SELECT aggwin.refresh('$_')") foreach rollup_names();
+is_exact('exact when there was nothing to fold');
+
+# Would it be seen? ---------------------------------------------------------
+
+# What does this damage, of which nothing remains, do to each rollup?
+sub is_seen
+{
+	my ($name, $damage) = @_;
+	my @unseen;
+
+	foreach my $rollup (rollup_names())
+	{
+		my ($state, $delta) = split /\|/,
+		  $session->value("SELECT state, delta FROM aggwin.rollup WHERE view = '$rollup'::regclass");
+
+		$session->rows('BEGIN');
+		$session->rows($damage->($state, $delta, $rollup));
+		my ($differences) = differences($session->rows(compare_sql($rollup)));
+		$session->rows('ROLLBACK');
+		push @unseen, $rollup if $differences == 0;
+	}
+	is("@unseen", '', "seen: $name");
+	is_exact("exact again after: $name");
+	return;
+}
+
+$session->rows(q{INSERT INTO events (ts, k, t, i, big, n, f, b)
+	VALUES ('2024-03-31 01:00+00', 3, 'x', 11, 1, 5, 0.5, true),
+		('2024-03-31 01:00+00', 3, 'x', 11, 1, 5, 0.5, true),
+		('2024-03-31 01:00+00', 3, 'x', 11, 1, 5, 0.5, true)});
+is_seen('a delta is lost',
+	sub { "DELETE FROM $_[1] WHERE ctid = (SELECT max(ctid) FROM $_[1])" });
+is_seen('a delta counts twice',
+	sub { "INSERT INTO $_[1] SELECT * FROM $_[1] WHERE ctid = (SELECT max(ctid) FROM $_[1])" });
+$session->rows("SELECT aggwin.refresh('$_')") foreach rollup_names();
+is_seen(
+	'a group of the state is lost',
+	sub { "DELETE FROM $_[0] WHERE ctid = (SELECT ctid FROM $_[0] ORDER BY n DESC LIMIT 1)" });
+is_seen(
+	'a delta is taken for folded',
+	sub {
+		Aggwin::Writer->new($session)->insert(100)
+		  . 'UPDATE aggwin.tier AS t SET folded = (s.next || $$:$$ || s.next || $$:$$)::pg_snapshot'
+		  . ' FROM aggwin.rollup AS r, (SELECT pg_current_xact_id()::text::bigint + 1 AS next) AS s'
+		  . " WHERE r.rollup_id = t.rollup_id AND r.view = '$_[2]'::regclass";
+	});
+
+# What is no damage ----------------------------------------------------------
+
+foreach my $without (
+	'SET LOCAL session_replication_role = replica',
+	'ALTER TABLE events DISABLE TRIGGER USER')
+{
+	$session->rows("BEGIN; $without; " . Aggwin::Writer->new($session)->change);
+	is_exact("exact in a transaction after: $without");
+	$session->rows('ROLLBACK');
+	is_exact("exact when it is rolled back: $without");
+}
+
+$session->close;
+$node->stop;
+done_testing();
