@@ -20,26 +20,34 @@ PG_FUNCTION_INFO_V1(aggwin_numeric_var_samp);
 PG_FUNCTION_INFO_V1(aggwin_numeric_stddev_pop);
 PG_FUNCTION_INFO_V1(aggwin_numeric_stddev_samp);
 
-/* Digits beyond the wanted scale, so that rounding twice is rounding once. */
-#define GUARD_DIGITS 64
-
 /*
- * The square root, rounded once to the scale of its argument. numeric_sqrt()
- * does so for large arguments, where no number of guard digits would do; for
- * small ones it chooses a larger scale, and guard digits do.
+ * The square root of x, rounded once to the scale of x. numeric_sqrt() may give
+ * more digits than that; rounding them away can turn a root just below the
+ * middle of two results into one just above it.
  */
 static Datum
-root_at_scale(Datum value)
+square_root(Datum x)
 {
-	int32		scale = DatumGetInt32(DirectFunctionCall1(numeric_scale, value));
-	Datum		root = DirectFunctionCall1(numeric_sqrt, value);
+	Datum		scale = DirectFunctionCall1(numeric_scale, x);
+	Datum		root = DirectFunctionCall1(numeric_sqrt, x);
+	Datum		rounded = DirectFunctionCall2(numeric_round, root, scale);
+	Datum		half;
+	Datum		middle;
 
-	if (DatumGetInt32(DirectFunctionCall1(numeric_scale, root)) == scale)
-		return root;
-	value = DirectFunctionCall2(numeric_round, value,
-								Int32GetDatum(scale + GUARD_DIGITS));
-	root = DirectFunctionCall1(numeric_sqrt, value);
-	return DirectFunctionCall2(numeric_round, root, Int32GetDatum(scale));
+	if (!DatumGetBool(DirectFunctionCall2(numeric_gt, rounded, root)))
+		return rounded;
+
+	half = DirectFunctionCall3(numeric_in,
+							   CStringGetDatum(psprintf("5e%d", -DatumGetInt32(scale) - 1)),
+							   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+	middle = DirectFunctionCall2(numeric_sub, rounded, half);
+	if (!DatumGetBool(DirectFunctionCall2(numeric_gt,
+										  DirectFunctionCall2(numeric_mul, middle, middle),
+										  x)))
+		return rounded;
+	return DirectFunctionCall2(numeric_round,
+							   DirectFunctionCall2(numeric_sub, middle, half),
+							   scale);
 }
 
 static Datum
@@ -71,7 +79,9 @@ variance(FunctionCallInfo fcinfo, bool sample, bool root)
 	divisor = DirectFunctionCall2(numeric_mul, n,
 								  sample ? NumericGetDatum(int64_to_numeric(count - 1)) : n);
 	result = DirectFunctionCall2(numeric_div, numerator, divisor);
-	PG_RETURN_DATUM(root ? root_at_scale(result) : result);
+	if (root)
+		result = square_root(result);
+	PG_RETURN_DATUM(result);
 }
 
 Datum
