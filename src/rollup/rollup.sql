@@ -149,6 +149,7 @@ SELECT r.view AS rollup,
 	t.last_fold_ms,
 	pg_catalog.pg_total_relation_size(r.state) AS state_bytes,
 	pg_catalog.pg_total_relation_size(r.delta) AS delta_bytes,
+	NOT aggwin.captures_everything(r.source) AS dormant,
 	t.failures,
 	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN t.last_error END AS last_error,
 	t.last_error_at
@@ -157,6 +158,7 @@ JOIN aggwin.tier t ON t.rollup_id = r.rollup_id
 JOIN pg_catalog.pg_class c ON c.oid = r.view
 CROSS JOIN LATERAL aggwin.rollup_pending(r.rollup_id) p;
 COMMENT ON VIEW aggwin.rollup_status IS 'one row a tier of a rollup: how fresh it is, how large, what went wrong';
+COMMENT ON COLUMN aggwin.rollup_status.dormant IS 'capture triggers of the source are missing or disabled: the view answers from the source, nothing is folded';
 GRANT SELECT ON aggwin.rollup_status TO PUBLIC;
 
 -- Event triggers -----------------------------------------------------------
