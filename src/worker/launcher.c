@@ -5,8 +5,9 @@
  * launcher starts a worker there and lets that look: it leaves at once where
  * there is none. This is done for every database when the server starts and
  * every aggwin.launcher_naptime from then on (restored and copied databases
- * come without a word), and right away for a database that asks: after CREATE
- * EXTENSION has committed, or when a worker has made room for somebody.
+ * come without a word), right away for a database that asks: after CREATE
+ * EXTENSION has committed, or when a worker has made room for somebody; and
+ * soon for a database whose worker has ended without a word.
  *
  * Words: a process is unsettled from its start until it serves or has ended.
  * There is never more than one unsettled process, so that probing takes one
@@ -62,6 +63,8 @@ typedef struct Database
 	BackgroundWorkerHandle *handle; /* NULL unless our process may be alive */
 	TimestampTz started;		/* the latest process, or seen served by another */
 	TimestampTz not_before;
+	TimestampTz lost;			/* when our process that served it was gone, or 0 */
+	bool		served;			/* by our latest process */
 	bool		asks;			/* wants a process as soon as it has none */
 	bool		listed;			/* in pg_database when that was last read */
 } Database;
@@ -171,11 +174,17 @@ check_processes(TimestampTz now)
 		{
 			pfree(database->handle);
 			database->handle = NULL;
+			database->lost = database->served ? now : 0;
 		}
 	}
 
+	if (unsettled && unsettled->handle && aggwin_worker_find(unsettled->oid) != 0)
+	{
+		unsettled->served = true;
+		unsettled = NULL;
+	}
 	if (unsettled &&
-		(!unsettled->handle || aggwin_worker_find(unsettled->oid) != 0 ||
+		(!unsettled->handle ||
 		 now > TimestampTzPlusMilliseconds(unsettled->started, SETTLE_MS)))
 		unsettled = NULL;
 }
@@ -191,6 +200,8 @@ due_at(const Database *database, TimestampTz now)
 	if (database->handle)
 		return DT_NOEND;
 	due = TimestampTzPlusMilliseconds(database->started, aggwin_launcher_naptime * INT64CONST(1000));
+	if (database->lost != 0)
+		due = Min(due, TimestampTzPlusMilliseconds(database->lost, RESTART_S * 1000));
 
 	/* Times ahead of now were taken before the clock was set back. */
 	if (database->asks || database->started > now)
@@ -255,6 +266,7 @@ start_process(Database *database, TimestampTz now)
 	{
 		/* Served by a process that another has started. */
 		database->started = now;
+		database->lost = 0;
 		database->asks = false;
 		return;
 	}
@@ -270,6 +282,8 @@ start_process(Database *database, TimestampTz now)
 	if (aggwin_worker_start(database->oid, NameStr(database->name), true, &database->handle))
 	{
 		database->started = now;
+		database->lost = 0;
+		database->served = false;
 		database->asks = false;
 		unsettled = database;
 	}
