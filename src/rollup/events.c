@@ -193,7 +193,7 @@ follow_owners(void)
 
 /* Tables that the command was about, directly or through a trigger. */
 #define TOUCHED_TABLES \
-	"(SELECT CASE d.classid WHEN 'pg_trigger'::regclass THEN t.tgrelid ELSE d.objid END AS relid, t.oid AS tgoid, t.tgfoid, t.tgname" \
+	"(SELECT CASE d.classid WHEN 'pg_trigger'::regclass THEN t.tgrelid ELSE d.objid END AS relid, t.oid AS tgoid" \
 	" FROM pg_event_trigger_ddl_commands() AS d" \
 	" LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid" \
 	" WHERE d.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass))"
@@ -222,14 +222,21 @@ refuse_bad_sources(void)
 static void
 refuse_own_triggers(void)
 {
+	/* tgtype of an AFTER STATEMENT trigger: the bit of its event */
 	if (aggwin_spi_run("SELECT FROM " TOUCHED_TABLES " AS d"
-					   " WHERE d.tgfoid = 'aggwin.capture()'::regprocedure"
-					   " AND NOT starts_with(d.tgname, 'aggwin_capture_')",
+					   " JOIN pg_trigger AS t ON t.oid = d.tgoid"
+					   " WHERE t.tgfoid = 'aggwin.capture()'::regprocedure"
+					   " AND (t.tgqual IS NOT NULL OR"
+					   " (t.tgname, t.tgtype, coalesce(t.tgoldtable, ''), coalesce(t.tgnewtable, '')) NOT IN ("
+					   "('aggwin_capture_insert', 4, '', '" AGGWIN_NEW_ROWS "'),"
+					   " ('aggwin_capture_delete', 8, '" AGGWIN_OLD_ROWS "', ''),"
+					   " ('aggwin_capture_update', 16, '" AGGWIN_OLD_ROWS "', '" AGGWIN_NEW_ROWS "'),"
+					   " ('aggwin_capture_truncate', 32, '', '')))",
 					   SPI_OK_SELECT) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("triggers that call aggwin.capture() are made by aggwin.create_rollup() only"),
-				 errhint("Their names begin with \"aggwin_capture_\" and cannot be changed.")));
+				 errhint("Their names and definitions cannot be changed.")));
 }
 
 /* Rollups whose source no longer captures everything: all is invalid. */
