@@ -18,6 +18,7 @@
 #include "access/table.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/spi_util.h"
 #include "mb/pg_wchar.h"
@@ -86,12 +87,16 @@ raw_location(Node *node)
 		case T_SelectStmt:
 			{
 				SelectStmt *stmt = (SelectStmt *) node;
+				int			location;
 
 				if (stmt->larg != NULL)
 					return raw_location((Node *) stmt->larg);
 				if (stmt->valuesLists != NIL)
 					return raw_location((Node *) stmt->valuesLists);
-				return raw_location((Node *) stmt->targetList);
+				/* TABLE has a target without a place. */
+				location = raw_location((Node *) stmt->targetList);
+				return location >= 0 ? location
+					: raw_location((Node *) stmt->fromClause);
 			}
 		case T_SortBy:
 			return raw_location(((SortBy *) node)->node);
@@ -329,6 +334,14 @@ check_walker(Node *node, CheckContext *context)
 		case T_Var:
 			check_column((Var *) node, context);
 			break;
+		case T_FuncExpr:
+			if (((FuncExpr *) node)->funcretset)
+				refuse(text, exprLocation(node), "a set-returning function", NULL);
+			break;
+		case T_OpExpr:
+			if (((OpExpr *) node)->opretset)
+				refuse(text, exprLocation(node), "a set-returning operator", NULL);
+			break;
 		default:
 			break;
 	}
@@ -383,9 +396,10 @@ check_time_key(FuncExpr *call, const char *text)
 	ListCell   *lc;
 
 	folded = (FuncExpr *) eval_const_expressions(NULL, (Node *) call);
-	if (!IsA(folded, FuncExpr))
+	/* With a NULL among its arguments the call is one. */
+	if (!IsA(folded, FuncExpr) && contain_var_clause((Node *) call))
 		refuse_time_bucket_args(text, call->location);
-	if (!contain_var_clause(lsecond(folded->args)))
+	if (!IsA(folded, FuncExpr) || !contain_var_clause(lsecond(folded->args)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("the time of a rollup's time_bucket must come from the source"),
@@ -437,6 +451,14 @@ check_keys(Query *query, const char *text)
 			check_time_key(call, text);
 		}
 
+		if (get_typtype(exprType(key)) == TYPTYPE_PSEUDO)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("a rollup cannot be grouped by values of type %s",
+							format_type_be(exprType(key))),
+					 errdetail("No column can be of that type, so groups cannot be stored."),
+					 errhint("Group by the fields instead."),
+					 place(text, exprLocation(key))));
 		type = lookup_type_cache(exprType(key), TYPECACHE_CMP_PROC);
 		if (!OidIsValid(type->cmp_proc))
 			ereport(ERROR,
@@ -485,10 +507,6 @@ aggwin_check_query(Query *query, const char *text)
 		refuse(text, -1, "anything but a table in FROM", NULL);
 	context.source = rte->relid;
 	aggwin_check_source(rte->relid);
-
-	if (query->hasTargetSRFs)
-		refuse(text, exprLocation((Node *) query->targetList),
-			   "a set-returning function", NULL);
 
 	compat_flatten_group_exprs(query);
 	(void) check_walker((Node *) query->targetList, &context);

@@ -21,6 +21,7 @@
 #include "rollup/catalog.h"
 
 #include "access/xact.h"
+#include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
@@ -42,6 +43,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
@@ -335,15 +337,32 @@ view_range_var(text *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
 				 errmsg("the name of a rollup cannot name a database")));
+	if (view->relname[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("the name of a rollup cannot be empty")));
 	if (isTempOrTempToastNamespace(namespace))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
 				 errmsg("a rollup cannot be temporary"),
 				 errhint("Name a schema that is not temporary.")));
+	if (namespace == aggwin_schema() || IsCatalogNamespace(namespace) ||
+		IsToastNamespace(namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("a rollup cannot be in schema %s",
+						get_namespace_name(namespace)),
+				 errhint("Name a schema of your own.")));
 	if (OidIsValid(get_relname_relid(view->relname, namespace)))
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
 				 errmsg("relation \"%s\" already exists", view->relname)));
+	if (SearchSysCacheExists2(TYPENAMENSP, CStringGetDatum(view->relname),
+							  ObjectIdGetDatum(namespace)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("type \"%s\" already exists", view->relname),
+				 errhint("The view of a rollup has a row type of the same name; choose another one.")));
 	view->schemaname = get_namespace_name(namespace);
 	return view;
 }
@@ -409,6 +428,7 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	SelectStmt *stmt;
 	Sandbox		saved;
 
+	PreventCommandIfReadOnly("aggwin.create_rollup()");
 	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
 	view = view_range_var(PG_GETARG_TEXT_PP(0));
 	query = text_to_cstring(PG_GETARG_TEXT_PP(1));
@@ -425,6 +445,8 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 
 	check_rights(row.source);
 	LockRelationOid(row.source, ShareRowExclusiveLock);
+	/* What held the lock may have given the source a child meanwhile. */
+	aggwin_check_source(row.source);
 
 	aggwin_spi_connect();
 	error_context_stack = &callback;
@@ -466,6 +488,7 @@ aggwin_drop_rollup(PG_FUNCTION_ARGS)
 	int32		rollup_id;
 	RollupRow	row;
 
+	PreventCommandIfReadOnly("aggwin.drop_rollup()");
 	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
 	view = PG_GETARG_OID(0);
 	rollup_id = aggwin_rollup_of_view(view, true);

@@ -60,8 +60,12 @@ aggwin_check_source(Oid relid)
 		case RELKIND_RELATION:
 			break;
 		case RELKIND_VIEW:
-		case RELKIND_MATVIEW:
 			refuse_source(rel, "view", "Rows are inserted into tables only.",
+						  "Create the rollup on the table below the view.");
+			break;
+		case RELKIND_MATVIEW:
+			refuse_source(rel, "materialized view",
+						  "Rows are inserted into tables only.",
 						  "Create the rollup on the table below the view.");
 			break;
 		case RELKIND_FOREIGN_TABLE:
