@@ -53,7 +53,8 @@ sub actions
 	return sort keys %ACTIONS;
 }
 
-# session: an Aggwin::Session; options: without => [actions], folder for files.
+# session: an Aggwin::Session. Options: without => [actions], first => [actions
+# to begin with], largest_batch, and folder, where files may be put.
 sub new
 {
 	my ($class, $session, %options) = @_;
@@ -68,8 +69,7 @@ sub new
 		folder => $options{folder},
 		largest_batch => $options{largest_batch} // 2000,
 		weighted => [ map { ($_) x $ACTIONS{$_} } @names ],
-		# Each kind once, then at random.
-		first => [ shuffled(@names) ],
+		first => [ @{ $options{first} // [] } ],
 		prepared => [],
 		serial => 0,
 		count => {},
@@ -106,7 +106,15 @@ sub step
 	$self->{errors} = 0;
 	$self->$action();
 	return 0 if $self->{session}{lost};
-	$self->{ $self->{errors} ? 'failed' : 'count' }{$action}++;
+	if ($self->{errors})
+	{
+		$self->{failed}{$action}++;
+		push @{ $self->{first} }, $action if !$self->{count}{$action};
+	}
+	else
+	{
+		$self->{count}{$action}++;
+	}
 	return 1;
 }
 
