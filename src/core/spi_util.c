@@ -43,6 +43,7 @@ aggwin_pin_settings(void)
 	aggwin_pin("datestyle", "ISO, YMD");
 	aggwin_pin("intervalstyle", "postgres");
 	aggwin_pin("timezone", "UTC");
+	aggwin_pin("timezone_abbreviations", "Default");
 	aggwin_pin("extra_float_digits", "1");
 	aggwin_pin("bytea_output", "hex");
 	aggwin_pin("standard_conforming_strings", "on");

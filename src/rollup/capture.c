@@ -39,19 +39,25 @@ PG_FUNCTION_INFO_V1(aggwin_capture);
 
 /* Row path ---------------------------------------------------------------- */
 
+/*
+ * Turn each new row into a delta. keys_only: only see whether state could take
+ * the row's key.
+ */
 static void
 capture_each_row(RollupCapture *rollup, TriggerData *trigger,
-				 DeltaWriter *writer)
+				 DeltaWriter *writer, bool keys_only)
 {
 	Tuplestorestate *rows = trigger->tg_newtable;
 	TupleTableSlot *slot;
 	ExprContext *econtext;
 	Datum	   *values;
 	bool	   *isnull;
+	int			columns = keys_only ? list_length(rollup->spec->keys) : rollup->columns;
 	int			pointer;
+	bool		sandboxed = !rollup->builtin_only || rollup->depends_on_settings;
 	Sandbox		saved;
 
-	if (!rollup->builtin_only)
+	if (sandboxed)
 		aggwin_sandbox_enter(&saved, rollup->owner, true);
 	aggwin_prepare_expressions(rollup);
 	econtext = rollup->econtext;
@@ -63,8 +69,8 @@ capture_each_row(RollupCapture *rollup, TriggerData *trigger,
 	tuplestore_select_read_pointer(rows, pointer);
 	tuplestore_rescan(rows);
 
-	values = palloc(rollup->columns * sizeof(Datum));
-	isnull = palloc(rollup->columns * sizeof(bool));
+	values = palloc(columns * sizeof(Datum));
+	isnull = palloc(columns * sizeof(bool));
 
 	while (tuplestore_gettupleslot(rows, true, false, slot))
 	{
@@ -78,10 +84,13 @@ capture_each_row(RollupCapture *rollup, TriggerData *trigger,
 							  &unknown);
 		if (!unknown && DatumGetBool(counts))
 		{
-			for (int i = 0; i < rollup->columns; i++)
+			for (int i = 0; i < columns; i++)
 				values[i] = ExecEvalExpr(rollup->expressions[i], econtext,
 										 &isnull[i]);
-			aggwin_delta_add(writer, values, isnull, rollup->columns);
+			if (keys_only)
+				aggwin_delta_check_key(writer, values, isnull);
+			else
+				aggwin_delta_add(writer, values, isnull, columns);
 		}
 		MemoryContextSwitchTo(old_context);
 	}
@@ -89,7 +98,7 @@ capture_each_row(RollupCapture *rollup, TriggerData *trigger,
 	ExecDropSingleTupleTableSlot(slot);
 	econtext->ecxt_scantuple = NULL;
 	ResetExprContext(econtext);
-	if (!rollup->builtin_only)
+	if (sandboxed)
 		aggwin_sandbox_leave(&saved);
 }
 
@@ -174,6 +183,13 @@ capture_grouped(RollupCapture *rollup, TriggerData *trigger,
 	aggwin_sandbox_leave(&saved);
 }
 
+static DeltaWriter *
+begin(RollupCapture *rollup)
+{
+	return aggwin_delta_begin(rollup->row.delta, rollup->row.state,
+							  list_length(rollup->spec->keys));
+}
+
 static void
 capture_insert(RollupCapture *rollup, TriggerData *trigger)
 {
@@ -182,10 +198,9 @@ capture_insert(RollupCapture *rollup, TriggerData *trigger)
 
 	if (rows == 0)
 		return;
-	writer = aggwin_delta_begin(rollup->row.delta, rollup->row.state,
-								list_length(rollup->spec->keys));
+	writer = begin(rollup);
 	if (rows <= ROW_PATH_LIMIT)
-		capture_each_row(rollup, trigger, writer);
+		capture_each_row(rollup, trigger, writer, false);
 	else
 		capture_grouped(rollup, trigger, writer);
 	aggwin_delta_end(writer);
@@ -232,6 +247,14 @@ capture_change(RollupCapture *rollup, TriggerData *trigger)
 	if (tuplestore_tuple_count(trigger->tg_oldtable) == 0 ||
 		(update && update_is_unrelated(rollup, trigger)))
 		return;
+
+	if (update && rollup->varlena_keys)
+	{
+		DeltaWriter *writer = begin(rollup);
+
+		capture_each_row(rollup, trigger, writer, true);
+		aggwin_delta_end(writer);
+	}
 
 	aggwin_sandbox_enter(&saved, rollup->owner, true);
 	connect_with(trigger);

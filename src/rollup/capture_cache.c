@@ -14,11 +14,13 @@
 #include "access/transam.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "core/spi_util.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
 #include "tcop/tcopprot.h"
+#include "utils/fmgroids.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -122,6 +124,27 @@ foreign_function(Oid funcid, void *context)
 	return result;
 }
 
+/* Immutable to the server, though a setting says what an abbreviation means. */
+static bool
+takes_zone_name(Oid funcid, void *context)
+{
+	Oid		   *types;
+	int			count;
+
+	if (funcid == F_TIMEZONE_TEXT_TIMESTAMP || funcid == F_TIMEZONE_TEXT_TIMESTAMPTZ ||
+		funcid == F_TIMEZONE_TEXT_TIMETZ)
+		return true;
+	if (get_func_namespace(funcid) != aggwin_schema())
+		return false;
+	(void) get_func_signature(funcid, &types, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (types[i] == TEXTOID)
+			return true;
+	}
+	return false;
+}
+
 static bool
 foreign_walker(Node *node, RollupCapture *rollup)
 {
@@ -132,6 +155,8 @@ foreign_walker(Node *node, RollupCapture *rollup)
 	if (IsA(node, CoerceToDomain) ||
 		check_functions_in_node(node, foreign_function, NULL))
 		rollup->builtin_only = false;
+	if (check_functions_in_node(node, takes_zone_name, NULL))
+		rollup->depends_on_settings = true;
 	return expression_tree_walker(node, foreign_walker, rollup);
 }
 
@@ -222,6 +247,7 @@ build(SourceCapture *entry)
 	{
 		RollupCapture *rollup = palloc0(sizeof(RollupCapture));
 		Sandbox		saved;
+		ListCell   *key;
 
 		rollup->row = *(RollupRow *) lfirst(lc);
 		rollup->owner = aggwin_rollup_owner(&rollup->row);
@@ -230,6 +256,11 @@ build(SourceCapture *entry)
 
 		aggwin_sandbox_enter(&saved, rollup->owner, true);
 		rollup->spec = aggwin_load_spec(rollup->row.definition);
+		foreach(key, rollup->spec->keys)
+		{
+			if (get_typlen(exprType(lfirst(key))) == -1)
+				rollup->varlena_keys = true;
+		}
 		rollup->batch_sql = aggwin_sql_batch(rollup->spec);
 		parse_expressions(rollup);
 		aggwin_sandbox_leave(&saved);

@@ -18,6 +18,7 @@ typedef struct RollupCapture
 	Oid			owner;
 	char	   *name;			/* of its view, for messages */
 	RollupSpec *spec;
+	bool		varlena_keys;	/* which may be too wide for the index */
 	int			columns;		/* of a delta, before captured_at and xid */
 
 	/* Plans are made when first needed. */
@@ -28,6 +29,7 @@ typedef struct RollupCapture
 
 	/* The row path: an expression a column, then whether the row counts. */
 	bool		builtin_only;	/* calls nothing that a user has written */
+	bool		depends_on_settings;	/* which must be pinned then */
 	bool		custom_types;	/* mentions types that a user has made */
 	CachedExpression *cached;
 	ExprContext *econtext;

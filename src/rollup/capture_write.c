@@ -18,6 +18,8 @@
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "access/toast_compression.h"
+#include "access/toast_internals.h"
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "utils/builtins.h"
@@ -209,43 +211,73 @@ key_index(Relation state)
 			 errhint("Drop the rollup and create it again.")));
 }
 
-/*
- * Refuse a key that state's index would not take. At fold time it would be too
- * late: the row is there, and every fold would fail.
- */
 static void
-check_key_fits(DeltaWriter *writer)
+refuse_key(Size size)
 {
-	Relation	state;
-	Relation	index;
-	IndexTuple	tuple;
-
-	state = table_open(writer->state, AccessShareLock);
-	index = index_open(key_index(state), AccessShareLock);
-	tuple = index_form_tuple(RelationGetDescr(index), writer->values, writer->isnull);
-	if (IndexTupleSize(tuple) > MAX_KEY_SIZE)
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("value too large for the key of a rollup"),
-				 errdetail("The key takes %zu bytes after compression, at most %d fit.",
-						   IndexTupleSize(tuple), (int) MAX_KEY_SIZE),
-				 errhint("Group by something shorter, such as md5(value) or left(value, 200).")));
-	pfree(tuple);
-	index_close(index, NoLock);
-	table_close(state, NoLock);
+	ereport(ERROR,
+			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+			 errmsg("value too large for the key of a rollup"),
+			 errdetail("The key takes %zu bytes after compression, at most %d fit.",
+					   size, (int) MAX_KEY_SIZE),
+			 errhint("Group by something shorter, such as md5(value) or left(value, 200).")));
 }
 
-static bool
-key_is_wide(DeltaWriter *writer)
+/* The bytes that a key's values take in an index, each compressed if it can be. */
+static Size
+compressed_size(DeltaWriter *writer, const Datum *values, const bool *isnull)
 {
 	Size		size = 0;
 
 	for (int i = 0; i < writer->keys; i++)
 	{
-		if (!writer->isnull[i] && TupleDescAttr(writer->desc, i)->attlen == -1)
-			size += toast_raw_datum_size(writer->values[i]);
+		Datum		compressed;
+
+		if (isnull[i] || TupleDescAttr(writer->desc, i)->attlen != -1)
+			continue;
+		compressed = toast_compress_datum(PointerGetDatum(PG_DETOAST_DATUM(values[i])),
+										  InvalidCompressionMethod);
+		if (DatumGetPointer(compressed) != NULL)
+			size += VARSIZE(DatumGetPointer(compressed));
+		else
+			size += toast_raw_datum_size(values[i]);
 	}
-	return size > WIDE_KEY;
+	return size;
+}
+
+/*
+ * Refuse a key that state's index would not take. At fold time it would be too
+ * late: the row is there, and every fold would fail.
+ */
+void
+aggwin_delta_check_key(DeltaWriter *writer, const Datum *values, const bool *isnull)
+{
+	Size		size = 0;
+	Relation	state;
+	Relation	index;
+	IndexTuple	tuple;
+
+	for (int i = 0; i < writer->keys; i++)
+	{
+		if (!isnull[i] && TupleDescAttr(writer->desc, i)->attlen == -1)
+			size += toast_raw_datum_size(values[i]);
+	}
+	if (size <= WIDE_KEY)
+		return;
+
+	/* Forming the tuple tells exactly, but has a limit of its own. */
+	size = compressed_size(writer, values, isnull);
+	if (size > 2 * MAX_KEY_SIZE)
+		refuse_key(size);
+	state = table_open(writer->state, AccessShareLock);
+	index = index_open(key_index(state), AccessShareLock);
+	tuple = index_form_tuple(RelationGetDescr(index), unconstify(Datum *, values),
+							 unconstify(bool *, isnull));
+	size = IndexTupleSize(tuple);
+	pfree(tuple);
+	index_close(index, NoLock);
+	table_close(state, NoLock);
+	if (size > MAX_KEY_SIZE)
+		refuse_key(size);
 }
 
 /* Add a delta: its columns up to captured_at and xid, which are added here. */
@@ -263,8 +295,7 @@ aggwin_delta_add(DeltaWriter *writer, const Datum *values, const bool *isnull,
 	writer->isnull[columns] = false;
 	writer->values[columns + 1] = writer->to.xid;
 	writer->isnull[columns + 1] = false;
-	if (key_is_wide(writer))
-		check_key_fits(writer);
+	aggwin_delta_check_key(writer, values, isnull);
 	tuple = heap_form_tuple(writer->desc, writer->values, writer->isnull);
 
 	if (writer->count == writer->capacity)

@@ -11,6 +11,8 @@ typedef struct DeltaWriter DeltaWriter;
 extern DeltaWriter *aggwin_delta_begin(Oid delta, Oid state, int keys);
 extern void aggwin_delta_add(DeltaWriter *writer, const Datum *values,
 							 const bool *isnull, int columns);
+extern void aggwin_delta_check_key(DeltaWriter *writer, const Datum *values,
+								   const bool *isnull);
 extern void aggwin_delta_end(DeltaWriter *writer);
 
 extern void aggwin_invalid_write(Oid invalid, Datum spans, bool nulls,

@@ -243,15 +243,29 @@ not_immutable(Oid funcid, void *context)
 	return true;
 }
 
+/* The way out, by what the function is commonly called for. */
+static const char *
+immutable_hint(Oid funcid)
+{
+	char	   *name = OidIsValid(funcid) ? get_func_name(funcid) : NULL;
+
+	if (name != NULL && (strcmp(name, "date_trunc") == 0 || strcmp(name, "date_bin") == 0))
+		return "Use aggwin.time_bucket(), which does not depend on the session's time zone.";
+	if (!OidIsValid(funcid) || func_volatile(funcid) == PROVOLATILE_VOLATILE ||
+		get_func_nargs(funcid) == 0)
+		return "Filter by the clock or by the session when you read the rollup's view.";
+	return "Make the dependence explicit, for example (ts AT TIME ZONE 'UTC')::date instead of ts::date.";
+}
+
 static void
-refuse_not_immutable(const char *text, int location, const char *what)
+refuse_not_immutable(const char *text, int location, const char *what, Oid funcid)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 			 errmsg("%s is not immutable and cannot be used in a rollup query",
 					what),
 			 errdetail("What it returns may depend on the time or on settings of the session, so rows would not count the same when they are counted again."),
-			 errhint("Make the dependence explicit, for example (ts AT TIME ZONE 'UTC')::date instead of ts::date."),
+			 errhint("%s", immutable_hint(funcid)),
 			 place(text, location)));
 }
 
@@ -323,7 +337,8 @@ check_walker(Node *node, CheckContext *context)
 			break;
 		case T_SQLValueFunction:
 			refuse_not_immutable(text, ((SQLValueFunction *) node)->location,
-								 "a function that reads the session or the clock");
+								 "a function that reads the session or the clock",
+								 InvalidOid);
 			break;
 		case T_CoerceViaIO:
 			check_text_form((CoerceViaIO *) node, context);
@@ -348,7 +363,7 @@ check_walker(Node *node, CheckContext *context)
 
 	if (check_functions_in_node(node, not_immutable, &funcid))
 		refuse_not_immutable(text, exprLocation(node),
-							 psprintf("function %s", format_procedure(funcid)));
+							 psprintf("function %s", format_procedure(funcid)), funcid);
 	return expression_tree_walker(node, check_walker, context);
 }
 
@@ -517,7 +532,7 @@ aggwin_check_query(Query *query, const char *text)
 	if (contain_mutable_functions((Node *) query->targetList) ||
 		contain_mutable_functions(query->jointree->quals) ||
 		contain_mutable_functions(query->havingQual))
-		refuse_not_immutable(text, -1, "an expression");
+		refuse_not_immutable(text, -1, "an expression", InvalidOid);
 
 	check_keys(query, text);
 	return context.source;

@@ -20,7 +20,9 @@
 
 #include "rollup/catalog.h"
 
+#include "access/table.h"
 #include "access/xact.h"
+#include "access/xloginsert.h"
 #include "catalog/catalog.h"
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
@@ -34,6 +36,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/analyze.h"
 #include "rollup/capture_write.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -46,6 +49,9 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
+
+/* Of delta and invalid; see reserve_pages(). */
+#define RESERVED_PAGES 64
 
 PG_FUNCTION_INFO_V1(aggwin_create_rollup);
 PG_FUNCTION_INFO_V1(aggwin_drop_rollup);
@@ -169,6 +175,36 @@ state_fillfactor(const RollupSpec *spec, Datum refresh_interval)
 	return DatumGetBool(aggwin_spi_value(1, &isnull)) ? 50 : 90;
 }
 
+/*
+ * Begin a table with empty pages, and say so to the planner. A plan that was
+ * made while the table had few pages would read it from end to end, and go on
+ * doing so when it is full of dead rows; with pages that hold nothing, the
+ * index always looks better.
+ */
+static void
+reserve_pages(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessExclusiveLock);
+
+	for (int i = 0; i < RESERVED_PAGES; i++)
+	{
+		Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW,
+												RBM_ZERO_AND_LOCK, NULL);
+
+		START_CRIT_SECTION();
+		PageInit(BufferGetPage(buffer), BufferGetPageSize(buffer), 0);
+		MarkBufferDirty(buffer);
+		log_newpage_buffer(buffer, true);
+		END_CRIT_SECTION();
+		UnlockReleaseBuffer(buffer);
+	}
+	table_close(rel, NoLock);
+
+	aggwin_spi_run(psprintf("UPDATE pg_class SET relpages = %d, reltuples = 0 WHERE oid = %u",
+							RESERVED_PAGES, relid), SPI_OK_UPDATE);
+	CommandCounterIncrement();
+}
+
 /* State, delta and invalid; as superuser, given to the owner at once. */
 static void
 create_tables(RollupRow *row, const RollupSpec *spec, Oid owner,
@@ -211,6 +247,8 @@ create_tables(RollupRow *row, const RollupSpec *spec, Oid owner,
 	row->state = aggwin_relid(state);
 	row->delta = aggwin_relid(delta);
 	row->invalid = aggwin_relid(invalid);
+	reserve_pages(row->delta);
+	reserve_pages(row->invalid);
 }
 
 /*
@@ -237,7 +275,7 @@ create_triggers(Oid source)
 
 	aggwin_sandbox_enter(&saved, GetUserId(), false);
 	for (int i = 0; i < lengthof(triggers); i++)
-		aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_capture_%s AFTER %s ON %s %s"
+		aggwin_spi_run(psprintf("CREATE OR REPLACE TRIGGER aggwin_capture_%s AFTER %s ON %s %s"
 								" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.capture()",
 								triggers[i].name, triggers[i].event,
 								aggwin_relation_name(source), triggers[i].tables),

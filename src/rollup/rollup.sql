@@ -84,12 +84,12 @@ CREATE FUNCTION aggwin.captures_everything(source oid) RETURNS boolean
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 	BEGIN ATOMIC
-		-- tgtype without its row bit: INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32
+		-- bits of tgtype: INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32; enabled as ALWAYS
 		SELECT array_agg(t.tgtype & 60 ORDER BY t.tgtype & 60) IS NOT DISTINCT FROM ARRAY[4, 8, 16, 32]
 		FROM pg_catalog.pg_trigger t
 		WHERE t.tgrelid = source
 			AND t.tgfoid = 'aggwin.capture()'::pg_catalog.regprocedure
-			AND t.tgenabled IN ('O', 'A');
+			AND t.tgenabled = 'A';
 	END;
 COMMENT ON FUNCTION aggwin.captures_everything(oid) IS 'private: whether a source has its four triggers, enabled, once each';
 
@@ -174,6 +174,6 @@ CREATE FUNCTION aggwin.on_ddl() RETURNS event_trigger
 COMMENT ON FUNCTION aggwin.on_ddl() IS 'private: refuses changes of a source that its rollups could not follow';
 CREATE EVENT TRIGGER aggwin_on_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
-		'ALTER TABLE', 'ALTER FOREIGN TABLE', 'ALTER VIEW', 'CREATE TRIGGER', 'ALTER TRIGGER')
+		'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE TRIGGER', 'ALTER TRIGGER')
 	EXECUTE FUNCTION aggwin.on_ddl();
 COMMENT ON EVENT TRIGGER aggwin_on_ddl IS 'refuses changes of a source that its rollups could not follow';
