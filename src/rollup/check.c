@@ -16,6 +16,7 @@
 
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -249,6 +250,8 @@ immutable_hint(Oid funcid)
 {
 	char	   *name = OidIsValid(funcid) ? get_func_name(funcid) : NULL;
 
+	if (funcid >= FirstNormalObjectId)
+		return "If what it returns depends on its arguments only, declare it IMMUTABLE.";
 	if (name != NULL && (strcmp(name, "date_trunc") == 0 || strcmp(name, "date_bin") == 0))
 		return "Use aggwin.time_bucket(), which does not depend on the session's time zone.";
 	if (!OidIsValid(funcid) || func_volatile(funcid) == PROVOLATILE_VOLATILE ||

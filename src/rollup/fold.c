@@ -116,6 +116,39 @@ take_watermark(Fold *fold, int column)
 	fold->watermark = aggwin_spi_value(column, &fold->no_watermark);
 }
 
+/*
+ * Fill state from the source. Rows that are older than the rollup may hold a
+ * key that capture would have refused.
+ */
+static void
+recompute(Fold *fold, Oid *types, Datum *values, const char *nulls)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		run(fold, aggwin_sql_recompute(fold->spec, &fold->names),
+			SPI_OK_SELECT, 5, types, values, nulls);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *error;
+
+		if (geterrcode() != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		error = CopyErrorData();
+		FlushErrorState();
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("value too large for the key of a rollup"),
+				 errdetail_internal("%s.", error->message),
+				 errhint("Shorten the values in table %s that the rollup groups by.",
+						 fold->names.source)));
+	}
+	PG_END_TRY();
+}
+
 static void
 repair(Fold *fold)
 {
@@ -151,8 +184,7 @@ repair(Fold *fold)
 
 		run(fold, aggwin_sql_discard_state(fold->spec, &fold->names),
 			SPI_OK_DELETE, 2, types, values, NULL);
-		run(fold, aggwin_sql_recompute(fold->spec, &fold->names),
-			SPI_OK_SELECT, 5, types, values, null_flags);
+		recompute(fold, types, values, null_flags);
 		fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
 		take_watermark(fold, 2);
 	}
