@@ -3,9 +3,9 @@
  *
  * An entry is built at the first statement on a source and serves until
  * something changes that it was derived from: the source or a relation of the
- * rollup (relcache), or a function, operator, schema or type that its SQL
- * names (syscache). An entry in use is only marked; it is rebuilt at its next
- * use from outside.
+ * rollup (relcache), or a function, operator, schema, type, label of an enum
+ * or collation that its SQL names (syscache). An entry in use is only marked;
+ * it is rebuilt at its next use from outside.
  */
 #include "postgres.h"
 
@@ -103,6 +103,8 @@ init_cache(void)
 	CacheRegisterSyscacheCallback(OPEROID, on_syscache, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, on_syscache, (Datum) 0);
 	CacheRegisterSyscacheCallback(TYPEOID, on_syscache, (Datum) 0);
+	CacheRegisterSyscacheCallback(ENUMOID, on_syscache, (Datum) 0);
+	CacheRegisterSyscacheCallback(COLLOID, on_syscache, (Datum) 0);
 }
 
 /* Building ---------------------------------------------------------------- */
