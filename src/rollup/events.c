@@ -295,23 +295,6 @@ refuse_replaced_views(void)
 			 errhint("Use aggwin.drop_rollup() and aggwin.create_rollup().")));
 }
 
-/*
- * ENABLE TRIGGER, unlike create_rollup(), leaves out sessions with a
- * replication role. Each ALTER TABLE comes back here and does the next one.
- */
-static void
-enable_always(void)
-{
-	if (aggwin_spi_run("SELECT format('ALTER TABLE %s ENABLE ALWAYS TRIGGER %I', t.tgrelid::regclass, t.tgname)"
-					   " FROM " TOUCHED_TABLES " AS d"
-					   " JOIN aggwin.rollup AS r ON r.source = d.relid"
-					   " JOIN pg_trigger AS t ON t.tgrelid = r.source"
-					   " WHERE t.tgfoid = 'aggwin.capture()'::regprocedure AND t.tgenabled = 'O' LIMIT 1",
-					   SPI_OK_SELECT) > 0)
-		aggwin_spi_run(SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
-					   SPI_OK_UTILITY);
-}
-
 Datum
 aggwin_on_ddl(PG_FUNCTION_ARGS)
 {
@@ -326,7 +309,6 @@ aggwin_on_ddl(PG_FUNCTION_ARGS)
 	refuse_replaced_views();
 	enable_always();
 	make_dormant();
-	enable_always();
 	follow_owners();
 
 	aggwin_spi_finish();
