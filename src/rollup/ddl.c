@@ -436,6 +436,9 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 	/* Whatever the query's functions do, they do as their author. */
 	aggwin_sandbox_enter(&saved, user, true);
 	spec = aggwin_load_spec(row->definition);
+	/* To start the query is enough to learn whether they may call them. */
+	aggwin_spi_run(psprintf("SELECT * FROM %s LIMIT 0",
+							aggwin_relation_name(row->definition)), SPI_OK_SELECT);
 	aggwin_sandbox_leave(&saved);
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
