@@ -12,6 +12,7 @@
 #include "rollup/capture_cache.h"
 
 #include "access/transam.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -162,16 +163,26 @@ foreign_walker(Node *node, RollupCapture *rollup)
 	return expression_tree_walker(node, foreign_walker, rollup);
 }
 
-/* Parse the row path's expressions; they read the source as scan tuple. */
+/*
+ * Parse the row path's expressions; they read the source as scan tuple. Names
+ * are looked up as superuser: the rollup's owner may have lost the source's
+ * schema, which is no reason for the inserter's statement to fail. Nothing
+ * that a user has written runs before the expressions are planned, as owner.
+ */
 static void
 parse_expressions(RollupCapture *rollup)
 {
 	RollupNames names = aggwin_rollup_names(&rollup->row);
 	char	   *sql = aggwin_sql_row(rollup->spec, &names);
 	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
-	Query	   *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
 	List	   *expressions = NIL;
+	Query	   *query;
+	Sandbox		saved;
 	ListCell   *lc;
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
+	query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
+	aggwin_sandbox_leave(&saved);
 
 	foreach(lc, query->targetList)
 		expressions = lappend(expressions, lfirst_node(TargetEntry, lc)->expr);
