@@ -207,14 +207,13 @@ reserve_pages(Oid relid)
 
 /* State, delta and invalid; as superuser, given to the owner at once. */
 static void
-create_tables(RollupRow *row, const RollupSpec *spec, Oid owner,
-			  Datum refresh_interval)
+create_tables(RollupRow *row, const RollupSpec *spec, const char *columns,
+			  Oid owner, Datum refresh_interval)
 {
 	int32		id = row->rollup_id;
 	char	   *state = psprintf("_state_%d", id);
 	char	   *delta = psprintf("_delta_%d", id);
 	char	   *invalid = psprintf("_invalid_%d", id);
-	RollupNames names = {.source = aggwin_relation_name(row->source)};
 
 	/* Small and churned: vacuum by number of rows, and never cut readers. */
 	const char *churn = "autovacuum_vacuum_scale_factor = 0,"
@@ -222,9 +221,8 @@ create_tables(RollupRow *row, const RollupSpec *spec, Oid owner,
 		" autovacuum_vacuum_insert_threshold = -1,"
 		" vacuum_truncate = off";
 
-	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s WITH (%s) AS %s WITH NO DATA",
-							delta, churn, aggwin_sql_empty_groups(spec, &names)),
-				   SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (%s)",
+							delta, columns, churn), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (fillfactor = %d)",
 							state, delta, state_fillfactor(spec, refresh_interval)),
 				   SPI_OK_UTILITY);
@@ -425,6 +423,8 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 {
 	Oid			user = GetUserId();
 	RollupSpec *spec;
+	RollupNames names = {0};
+	char	   *columns;
 	Sandbox		saved;
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
@@ -436,13 +436,15 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 	/* Whatever the query's functions do, they do as their author. */
 	aggwin_sandbox_enter(&saved, user, true);
 	spec = aggwin_load_spec(row->definition);
+	names.source = aggwin_relation_name(row->source);
+	columns = aggwin_column_definitions(aggwin_sql_empty_groups(spec, &names));
 	/* To start the query is enough to learn whether they may call them. */
 	aggwin_spi_run(psprintf("SELECT * FROM %s LIMIT 0",
 							aggwin_relation_name(row->definition)), SPI_OK_SELECT);
 	aggwin_sandbox_leave(&saved);
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
-	create_tables(row, spec, user, refresh_interval);
+	create_tables(row, spec, columns, user, refresh_interval);
 	aggwin_sandbox_leave(&saved);
 
 	if (aggwin_rollups_of(row->source) == NIL)

@@ -23,9 +23,11 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
+#include "parser/analyze.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
+#include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -242,4 +244,41 @@ aggwin_load_spec(Oid definition)
 	}
 	spec->having = query->havingQual;
 	return spec;
+}
+
+/*
+ * The columns of a query's result as they stand in CREATE TABLE: names, types
+ * and collations. No literal of the query is in it, so that it can be run as
+ * another user: the input functions of types may call what users have written.
+ */
+char *
+aggwin_column_definitions(const char *sql)
+{
+	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
+	Query	   *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
+	StringInfoData s;
+	const char *separator = "";
+	ListCell   *lc;
+
+	initStringInfo(&s);
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *target = lfirst_node(TargetEntry, lc);
+		Node	   *expr = (Node *) target->expr;
+		Oid			collation = exprCollation(expr);
+
+		if (target->resjunk)
+			continue;
+		if (OidIsValid(get_typcollation(exprType(expr))) && !OidIsValid(collation))
+			ereport(ERROR,
+					(errcode(ERRCODE_INDETERMINATE_COLLATION),
+					 errmsg("could not determine the collation of a key or aggregate of the rollup"),
+					 errhint("Use the COLLATE clause to set the collation explicitly.")));
+		appendStringInfo(&s, "%s%s %s", separator, quote_identifier(target->resname),
+						 format_type_with_typemod(exprType(expr), exprTypmod(expr)));
+		if (OidIsValid(collation))
+			appendStringInfo(&s, " COLLATE %s", generate_collation_name(collation));
+		separator = ", ";
+	}
+	return s.data;
 }

@@ -64,6 +64,7 @@ typedef struct RollupSpec
 extern const TimeType *aggwin_time_type(Oid type);
 extern RollupSpec *aggwin_load_spec(Oid definition);
 extern FuncExpr *aggwin_time_key(Node *key);
+extern char *aggwin_column_definitions(const char *sql);
 extern bool aggwin_has_time_index(const RollupSpec *spec);
 
 /* check.c */
