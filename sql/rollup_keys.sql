@@ -161,6 +161,11 @@ SELECT * FROM fold_and_compare('collated', false);
 DELETE FROM names WHERE a = 'A';
 SELECT * FROM fold_and_compare('collated', false);
 
+-- Where the plain query could not compare.
+SELECT aggwin.create_rollup('undecided', $$ SELECT aggwin.time_bucket('1 hour', ts), max(a || b) FROM names GROUP BY 1 $$);
+SELECT aggwin.create_rollup('undecided', $$ SELECT aggwin.time_bucket('1 hour', ts) FROM names GROUP BY 1 HAVING max(a || b) IS NULL $$);
+SELECT aggwin.create_rollup('undecided', $$ SELECT aggwin.time_bucket('1 hour', ts), a || b, count(*) FROM names GROUP BY 1, 2 $$);
+
 -- Many keys --------------------------------------------------------------------
 
 CREATE TABLE wide AS SELECT timestamptz '2024-01-01Z' AS ts, g.* FROM (SELECT) AS g WHERE false;

@@ -272,6 +272,30 @@ SELECT DISTINCT by FROM written;
 SELECT count(*) FROM by_width;
 SELECT rolname, rolsuper FROM pg_roles WHERE rolname = 'regress_rollup_maker';
 
+-- So do the checks of domains, which run when a constant is read.
+SET ROLE regress_rollup_maker;
+TRUNCATE written;
+CREATE FUNCTION check_value(int) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+	PERFORM regress_rollup_maker.attempt('WITH w AS (INSERT INTO regress_rollup_maker.written VALUES (current_user) RETURNING by) SELECT by FROM w');
+	RETURN true;
+END
+$$;
+CREATE DOMAIN checked AS int CHECK (check_value(VALUE));
+CREATE TABLE numbers (ts timestamptz, v int);
+SELECT aggwin.create_rollup('by_domain', $$
+	SELECT aggwin.time_bucket('1 hour', ts) AS hour, v = ANY ('{1,2}'::checked[]) AS k, count(*) FILTER (WHERE v = ANY ('{3}'::checked[])) AS n
+	FROM numbers WHERE v <> ALL ('{4}'::checked[]) GROUP BY 1, 2
+$$);
+RESET ROLE;
+INSERT INTO numbers VALUES ('2024-01-01Z', 1);
+INSERT INTO numbers SELECT '2024-01-01Z', i % 5 FROM generate_series(1, 100) AS i;
+SELECT aggwin.refresh('by_domain');
+DELETE FROM numbers WHERE v = 2;
+SELECT aggwin.refresh('by_domain');
+SELECT DISTINCT by FROM written;
+SELECT k, n FROM by_domain ORDER BY k;
+
 -- Names mean what they mean to the author -----------------------------------------------------
 
 SET search_path = DEFAULT;
