@@ -14,24 +14,52 @@
 #endif
 
 #include "catalog/pg_database.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
+#include "parser/parsetree.h"
 #include "tcop/tcopprot.h"
 
 /*
  * PostgreSQL 18 lets the columns of a grouped query point to an entry for the
- * grouping step; put the grouping expressions back in their place.
+ * grouping step; put the grouping expressions back in their place. The server's
+ * flatten_group_exprs() does so, too, but forgets where in the text they stand.
  */
+#if PG_VERSION_NUM >= 180000
+static inline Node *
+compat_group_expr_mutator(Node *node, Query *query)
+{
+	if (node != NULL && IsA(node, Var))
+	{
+		RangeTblEntry *rte = rt_fetch(((Var *) node)->varno, query->rtable);
+
+		if (rte->rtekind == RTE_GROUP)
+			return copyObject(list_nth(rte->groupexprs,
+									   ((Var *) node)->varattno - 1));
+	}
+	return expression_tree_mutator(node, compat_group_expr_mutator, query);
+}
+#endif
+
 static inline void
 compat_flatten_group_exprs(Query *query)
 {
 #if PG_VERSION_NUM >= 180000
-	if (query->hasGroupRTE)
+	ListCell   *rte;
+	ListCell   *clause;
+	ListCell   *expr;
+
+	foreach(rte, query->rtable)
 	{
-		query->targetList = (List *)
-			flatten_group_exprs(NULL, query, (Node *) query->targetList);
-		query->havingQual = flatten_group_exprs(NULL, query, query->havingQual);
+		/* Two keys that are equal share a column, but have two places. */
+		forboth(clause, query->groupClause,
+				expr, lfirst_node(RangeTblEntry, rte)->groupexprs)
+			get_sortgroupclause_tle(lfirst(clause), query->targetList)->expr =
+			lfirst(expr);
 	}
+	query->targetList = (List *)
+		compat_group_expr_mutator((Node *) query->targetList, query);
+	query->havingQual = compat_group_expr_mutator(query->havingQual, query);
 #endif
 }
 
