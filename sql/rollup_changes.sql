@@ -190,6 +190,27 @@ INSERT INTO events (id, ts, k, v) SELECT id + 10, ts, k, v FROM d UNION ALL SELE
 SELECT * FROM compare('by_day');
 SELECT * FROM fold_and_compare('by_hour');
 
+-- Two UPDATEs, the last of which concerns no rollup: one statement, then one foreign key after the other.
+WITH a AS (UPDATE events SET note = 'unread' WHERE id = 9 RETURNING id)
+UPDATE events SET v = v + 5000 WHERE id = 11;
+SELECT * FROM compare('by_day');
+SELECT * FROM fold_and_compare('by_hour');
+CREATE TABLE things (id int PRIMARY KEY);
+CREATE TABLE links (ts timestamptz, a int REFERENCES things ON DELETE SET NULL, b int REFERENCES things ON DELETE SET NULL);
+SELECT make_rollup('by_a', $$
+	SELECT aggwin.time_bucket('1 day', ts) AS bucket, count(a) AS n FROM links GROUP BY 1
+$$);
+SELECT make_rollup('by_b', $$
+	SELECT aggwin.time_bucket('1 day', ts) AS bucket, count(b) AS n FROM links GROUP BY 1
+$$);
+INSERT INTO things VALUES (1), (2);
+INSERT INTO links VALUES ('2024-01-01Z', 1, 1), ('2024-01-02Z', 2, 2);
+DELETE FROM things WHERE id = 1;
+SELECT * FROM compare('by_a');
+SELECT * FROM compare('by_b');
+SELECT * FROM fold_and_compare('by_a');
+SELECT * FROM fold_and_compare('by_b');
+
 -- Through a view, a cascade, a trigger that writes to the same table.
 CREATE VIEW door AS SELECT id, ts, k, v FROM events;
 INSERT INTO door VALUES (30, '2024-01-03Z', 'door', 1);

@@ -29,6 +29,7 @@
 #include "miscadmin.h"
 #include "rollup/capture_write.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
@@ -208,25 +209,73 @@ capture_insert(RollupCapture *rollup, TriggerData *trigger)
 
 /* Invalid ranges ---------------------------------------------------------- */
 
+/* Is a column's value the same in both rows, byte for byte? */
+static bool
+same_value(TupleTableSlot *before, TupleTableSlot *after, AttrNumber attno)
+{
+	Form_pg_attribute att = TupleDescAttr(before->tts_tupleDescriptor, attno - 1);
+	bool		null_before;
+	bool		null_after;
+	Datum		value_before = slot_getattr(before, attno, &null_before);
+	Datum		value_after = slot_getattr(after, attno, &null_after);
+
+	if (null_before || null_after)
+		return null_before && null_after;
+	return datumIsEqual(value_before, value_after, att->attbyval, att->attlen);
+}
+
+/* Is there a row that differs in one of these columns from what it was? */
+static bool
+any_row_differs(TriggerData *trigger, const Bitmapset *columns)
+{
+	Tuplestorestate *stores[] = {trigger->tg_oldtable, trigger->tg_newtable};
+	TupleTableSlot *slots[2];
+	int			pointers[2];
+	bool		differs = false;
+
+	for (int i = 0; i < 2; i++)
+	{
+		slots[i] = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
+											&TTSOpsMinimalTuple);
+		pointers[i] = tuplestore_alloc_read_pointer(stores[i], EXEC_FLAG_REWIND);
+		tuplestore_select_read_pointer(stores[i], pointers[i]);
+		tuplestore_rescan(stores[i]);
+	}
+
+	/* The server stores a row's old and new version together. */
+	while (!differs && tuplestore_gettupleslot(stores[0], true, false, slots[0]))
+	{
+		int			column = -1;
+
+		if (!tuplestore_gettupleslot(stores[1], true, false, slots[1]))
+			differs = true;
+		while (!differs && (column = bms_next_member(columns, column)) >= 0)
+			differs = !same_value(slots[0], slots[1], column);
+	}
+
+	for (int i = 0; i < 2; i++)
+		ExecDropSingleTupleTableSlot(slots[i]);
+	return differs;
+}
+
 /*
- * Does an UPDATE leave alone all that the rollup reads? The columns named in
- * the statement tell, unless a BEFORE trigger may have changed others.
+ * Does an UPDATE leave alone all that the rollup reads? Only the rows can tell
+ * that it does: BEFORE triggers change columns that the statement does not
+ * name, and where several UPDATEs of a table come together (WITH, foreign keys)
+ * the trigger fires once, for the rows of all, with the columns of the last.
  */
 static bool
 update_is_unrelated(RollupCapture *rollup, TriggerData *trigger)
 {
-	TriggerDesc *triggers = trigger->tg_relation->trigdesc;
 	int			x = -1;
 
-	if (triggers->trig_update_before_row)
-		return false;
 	while ((x = bms_next_member(trigger->tg_updatedcols, x)) >= 0)
 	{
 		if (bms_is_member(x + FirstLowInvalidHeapAttributeNumber,
 						  rollup->spec->columns))
 			return false;
 	}
-	return true;
+	return !any_row_differs(trigger, rollup->spec->columns);
 }
 
 static void
