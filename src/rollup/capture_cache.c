@@ -12,7 +12,6 @@
 #include "rollup/capture_cache.h"
 
 #include "access/transam.h"
-#include "catalog/pg_authid.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -26,6 +25,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/queryenvironment.h"
 #include "utils/syscache.h"
 
 static HTAB *sources = NULL;
@@ -164,25 +164,28 @@ foreign_walker(Node *node, RollupCapture *rollup)
 }
 
 /*
- * Parse the row path's expressions; they read the source as scan tuple. Names
- * are looked up as superuser: the rollup's owner may have lost the source's
- * schema, which is no reason for the inserter's statement to fail. Nothing
- * that a user has written runs before the expressions are planned, as owner.
+ * Parse the row path's expressions; they read a row of the source as scan
+ * tuple. They are parsed over the transition table, not over the source by its
+ * name: the rollup's owner may have lost the source's schema, which is no
+ * reason for an inserter's statement to fail.
  */
 static void
 parse_expressions(RollupCapture *rollup)
 {
-	RollupNames names = aggwin_rollup_names(&rollup->row);
-	char	   *sql = aggwin_sql_row(rollup->spec, &names);
+	char	   *sql = aggwin_sql_row(rollup->spec);
 	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
+	EphemeralNamedRelation rows = palloc0(sizeof(EphemeralNamedRelationData));
+	QueryEnvironment *environment = create_queryEnv();
 	List	   *expressions = NIL;
 	Query	   *query;
-	Sandbox		saved;
 	ListCell   *lc;
 
-	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
-	query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
-	aggwin_sandbox_leave(&saved);
+	rows->md.name = AGGWIN_NEW_ROWS;
+	rows->md.reliddesc = rollup->spec->source;
+	rows->md.enrtype = ENR_NAMED_TUPLESTORE;
+	rows->md.enrtuples = 1;
+	register_ENR(environment, rows);
+	query = parse_analyze_fixedparams(raw, sql, NULL, 0, environment);
 
 	foreach(lc, query->targetList)
 		expressions = lappend(expressions, lfirst_node(TargetEntry, lc)->expr);

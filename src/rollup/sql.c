@@ -166,7 +166,7 @@ aggwin_sql_batch(const RollupSpec *spec)
  * the row counts at all. Taken apart into expressions by capture.
  */
 char *
-aggwin_sql_row(const RollupSpec *spec, const RollupNames *names)
+aggwin_sql_row(const RollupSpec *spec)
 {
 	StringInfoData s;
 	ListCell   *lc;
@@ -178,7 +178,7 @@ aggwin_sql_row(const RollupSpec *spec, const RollupNames *names)
 	foreach(lc, spec->partials)
 		appendStringInfo(&s, ", %s", ((Partial *) lfirst(lc))->row);
 	appendStringInfo(&s, ", %s, %s FROM %s AS e", spec->event_time,
-					 spec->where ? spec->where : "true", names->source);
+					 spec->where ? spec->where : "true", AGGWIN_NEW_ROWS);
 	return s.data;
 }
 

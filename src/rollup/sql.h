@@ -41,7 +41,7 @@ extern char *aggwin_sql_view(const RollupSpec *spec, const RollupNames *names);	
 
 /* capture */
 extern char *aggwin_sql_batch(const RollupSpec *spec);
-extern char *aggwin_sql_row(const RollupSpec *spec, const RollupNames *names);
+extern char *aggwin_sql_row(const RollupSpec *spec);
 extern char *aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows);
 
 /* fold: $1 xip, $2 xmax; merge: $3 watermark, $4 max_future */
