@@ -172,6 +172,8 @@ ALTER VIEW "The Rollup" RENAME TO r;
 ALTER VIEW r SET (security_barrier);
 SELECT * FROM compare('r');
 COMMENT ON VIEW r IS 'mine';
+CREATE OR REPLACE VIEW r AS SELECT bucket, k, h, m, x, cpu, n, v AS total, far, halves, fine FROM r_plain;
+CREATE OR REPLACE VIEW aggwin._definition_1000 AS SELECT * FROM r_plain;
 CREATE VIEW above AS SELECT bucket, sum(n) FROM r GROUP BY 1;
 SELECT aggwin.drop_rollup('r');
 DROP VIEW above;

@@ -324,19 +324,28 @@ ALTER TRIGGER aggwin_capture_insert ON src RENAME TO aggwin_capture_update;
 
 
 -- Changes of a source after which rows could be missed.
+CREATE FUNCTION refused(command text) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+	EXECUTE command;
+	RETURN false;
+EXCEPTION WHEN OTHERS THEN
+	RETURN true;
+END
+$$;
 CREATE TABLE heir () INHERITS (src);
 CREATE SCHEMA elsewhere CREATE TABLE heir () INHERITS (rollup_refused.src);
 CREATE TEMP TABLE heir () INHERITS (src);
 CREATE FOREIGN TABLE heir () INHERITS (src) SERVER no_server;
 CREATE TABLE heir (LIKE src);
 ALTER TABLE heir INHERIT src;
-ALTER TABLE src INHERIT heir;
+-- Some versions of the server refuse this by themselves: transition tables.
+SELECT refused('ALTER TABLE src INHERIT heir');
 DROP TABLE heir;
 CREATE FOREIGN TABLE heir (id int NOT NULL, ts timestamptz, d date, k text, v float8, n int, b bytea, x xid, j json, p point, tags text[]) SERVER no_server;
 ALTER FOREIGN TABLE heir INHERIT src;
 ALTER TABLE heir INHERIT src;
 CREATE TABLE ids (id int NOT NULL, ts timestamptz, d date, k text, v float8, n int, b bytea, x xid, j json, p point, tags text[]) PARTITION BY RANGE (id);
-ALTER TABLE ids ATTACH PARTITION src FOR VALUES FROM (0) TO (1000);
+SELECT refused('ALTER TABLE ids ATTACH PARTITION src FOR VALUES FROM (0) TO (1000)');
 ALTER TABLE src SET UNLOGGED;
 ALTER TABLE src ENABLE ROW LEVEL SECURITY;
 DROP VIEW a_view, temporary_view;
