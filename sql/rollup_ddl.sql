@@ -12,7 +12,7 @@ CREATE SCHEMA rollup_ddl_2;
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TYPE place AS (x int, y int);
 CREATE DOMAIN percent AS int CHECK (VALUE BETWEEN 0 AND 100);
-CREATE COLLATION reversed (provider = icu, locale = 'en-u-co-standard');
+CREATE COLLATION reversed FROM "POSIX";
 CREATE FUNCTION half(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 / 2';
 CREATE FUNCTION half_plpgsql(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 / 2; END';
 CREATE FUNCTION apart(int, int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT abs($1 - $2)';
