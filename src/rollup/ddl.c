@@ -194,7 +194,9 @@ reserve_pages(Oid relid)
 		START_CRIT_SECTION();
 		PageInit(BufferGetPage(buffer), BufferGetPageSize(buffer), 0);
 		MarkBufferDirty(buffer);
-		log_newpage_buffer(buffer, true);
+		/* Replayed alone, these would wipe out rows that nothing logs. */
+		if (RelationNeedsWAL(rel))
+			log_newpage_buffer(buffer, true);
 		END_CRIT_SECTION();
 		UnlockReleaseBuffer(buffer);
 	}
@@ -340,17 +342,23 @@ insert_catalog(const RollupRow *row, const RollupSpec *spec, Datum refresh_inter
 	PopActiveSnapshot();
 }
 
-/* Under a lock that keeps writers away: is there any row to begin with? */
+/*
+ * Under a lock that keeps writers away: is there any row to begin with? Asked
+ * as the rollup's owner, since to plan a query is to run functions that the
+ * table's owner has put into indexes.
+ */
 static bool
 source_is_empty(Oid source)
 {
 	bool		isnull;
 	int			rc;
 	bool		empty;
+	Sandbox		saved;
 
 	/* With an old snapshot, rows deleted since then count for this reader. */
 	if (IsolationUsesXactSnapshot())
 		return false;
+	aggwin_sandbox_enter(&saved, GetUserId(), true);
 	PushActiveSnapshot(GetLatestSnapshot());
 	rc = SPI_execute(psprintf("SELECT NOT EXISTS (SELECT FROM %s)",
 							  aggwin_relation_name(source)), true, 1);
@@ -358,6 +366,7 @@ source_is_empty(Oid source)
 		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
 	empty = DatumGetBool(aggwin_spi_value(1, &isnull));
 	PopActiveSnapshot();
+	aggwin_sandbox_leave(&saved);
 	return empty;
 }
 
@@ -509,9 +518,9 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	insert_catalog(&row, spec, IntervalPGetDatum(refresh_interval));
+	aggwin_sandbox_leave(&saved);
 	if (with_data && !source_is_empty(row.source))
 		aggwin_invalid_write_all(row.invalid);
-	aggwin_sandbox_leave(&saved);
 
 	/* Backends that know the source's rollups must look again. */
 	CacheInvalidateRelcacheByRelid(row.source);
