@@ -279,13 +279,20 @@ make_dormant(void)
 		aggwin_invalid_write_all(lfirst_oid(lc));
 }
 
-/* CREATE OR REPLACE VIEW on a rollup's view would show something else. */
+/*
+ * CREATE OR REPLACE VIEW, or RULE "_RETURN", on a rollup's view would show
+ * something else, and on its definition compute what nobody has checked.
+ * Before PostgreSQL 16, such a rule even makes a view of an empty table.
+ */
 static void
 refuse_replaced_views(void)
 {
 	if (aggwin_spi_run("SELECT r.view::oid FROM pg_event_trigger_ddl_commands() AS d"
-					   " JOIN aggwin.rollup AS r ON d.objid IN (r.view, r.definition)"
-					   " WHERE d.classid = 'pg_class'::regclass AND d.command_tag = 'CREATE VIEW'",
+					   " LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid"
+					   " JOIN aggwin.rollup AS r"
+					   " ON (d.classid = 'pg_class'::regclass AND d.command_tag = 'CREATE VIEW'"
+					   " AND d.objid IN (r.view, r.definition))"
+					   " OR (w.ev_type = '1' AND w.ev_class IN (r.view, r.definition, r.state, r.delta, r.invalid))",
 					   SPI_OK_SELECT) == 0)
 		return;
 	ereport(ERROR,

@@ -174,6 +174,6 @@ CREATE FUNCTION aggwin.on_ddl() RETURNS event_trigger
 COMMENT ON FUNCTION aggwin.on_ddl() IS 'private: refuses changes of a source that its rollups could not follow';
 CREATE EVENT TRIGGER aggwin_on_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
-		'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE TRIGGER', 'ALTER TRIGGER')
+		'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE RULE', 'CREATE TRIGGER', 'ALTER TRIGGER')
 	EXECUTE FUNCTION aggwin.on_ddl();
 COMMENT ON EVENT TRIGGER aggwin_on_ddl IS 'refuses changes of a source that its rollups could not follow';
