@@ -50,6 +50,7 @@ capture_each_row(RollupCapture *rollup, TriggerData *trigger,
 {
 	Tuplestorestate *rows = trigger->tg_newtable;
 	TupleTableSlot *slot;
+	RowExpressions *expressions;
 	ExprContext *econtext;
 	Datum	   *values;
 	bool	   *isnull;
@@ -60,8 +61,8 @@ capture_each_row(RollupCapture *rollup, TriggerData *trigger,
 
 	if (sandboxed)
 		aggwin_sandbox_enter(&saved, rollup->owner, true);
-	aggwin_prepare_expressions(rollup);
-	econtext = rollup->econtext;
+	expressions = aggwin_row_expressions(rollup);
+	econtext = expressions->econtext;
 
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
 									&TTSOpsMinimalTuple);
@@ -81,12 +82,12 @@ capture_each_row(RollupCapture *rollup, TriggerData *trigger,
 
 		ResetExprContext(econtext);
 		old_context = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-		counts = ExecEvalExpr(rollup->expressions[rollup->columns], econtext,
+		counts = ExecEvalExpr(expressions->states[rollup->columns], econtext,
 							  &unknown);
 		if (!unknown && DatumGetBool(counts))
 		{
 			for (int i = 0; i < columns; i++)
-				values[i] = ExecEvalExpr(rollup->expressions[i], econtext,
+				values[i] = ExecEvalExpr(expressions->states[i], econtext,
 										 &isnull[i]);
 			if (keys_only)
 				aggwin_delta_check_key(writer, values, isnull);
@@ -187,7 +188,8 @@ capture_grouped(RollupCapture *rollup, TriggerData *trigger,
 static DeltaWriter *
 begin(RollupCapture *rollup)
 {
-	return aggwin_delta_begin(rollup->row.delta, rollup->row.state,
+	return aggwin_delta_begin(rollup->row.delta, rollup->types,
+							  rollup->columns + 2,
 							  list_length(rollup->spec->keys));
 }
 
@@ -288,6 +290,7 @@ capture_change(RollupCapture *rollup, TriggerData *trigger)
 	MemoryContext spi_context;
 	Sandbox		saved;
 	bool		isnull;
+	Oid			spans_type;
 	Datum		spans;
 	bool		nulls;
 	int64		buckets;
@@ -313,6 +316,7 @@ capture_change(RollupCapture *rollup, TriggerData *trigger)
 	if (rc != SPI_OK_SELECT)
 		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
 	spi_context = MemoryContextSwitchTo(context);
+	spans_type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
 	spans = PointerGetDatum(PG_DETOAST_DATUM_COPY(aggwin_spi_value(1, &isnull)));
 	nulls = DatumGetBool(aggwin_spi_value(2, &isnull));
 	buckets = DatumGetInt64(aggwin_spi_value(3, &isnull));
@@ -321,7 +325,7 @@ capture_change(RollupCapture *rollup, TriggerData *trigger)
 	aggwin_sandbox_leave(&saved);
 
 	if (buckets > 0)
-		aggwin_invalid_write(rollup->row.invalid, spans, nulls, &buckets);
+		aggwin_invalid_write(rollup->row.invalid, spans_type, spans, nulls, &buckets);
 }
 
 /* The trigger ------------------------------------------------------------- */

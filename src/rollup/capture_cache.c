@@ -6,6 +6,10 @@
  * rollup (relcache), or a function, operator, schema, type, label of an enum
  * or collation that its SQL names (syscache). An entry in use is only marked;
  * it is rebuilt at its next use from outside.
+ *
+ * Functions of the rollups' queries run while an entry is built, and while it
+ * is used, and may write into the source themselves. The latter finds the same
+ * entry; the former is an error.
  */
 #include "postgres.h"
 
@@ -190,6 +194,11 @@ parse_expressions(RollupCapture *rollup)
 	foreach(lc, query->targetList)
 		expressions = lappend(expressions, lfirst_node(TargetEntry, lc)->expr);
 	rollup->columns = list_length(expressions) - 1;
+	rollup->types = palloc(sizeof(Oid) * (rollup->columns + 2));
+	for (int i = 0; i < rollup->columns; i++)
+		rollup->types[i] = exprType(list_nth(expressions, i));
+	rollup->types[rollup->columns] = TIMESTAMPTZOID;
+	rollup->types[rollup->columns + 1] = XID8OID;
 
 	rollup->builtin_only = true;
 	(void) foreign_walker((Node *) expressions, rollup);
@@ -197,29 +206,26 @@ parse_expressions(RollupCapture *rollup)
 }
 
 /*
- * Make the row path's expressions executable. States of functions that a user
- * has written may not live longer than a transaction, so these are made anew
- * for each statement.
+ * The row path's expressions, to be used as the rollup's owner if they are not
+ * kept. States of functions that a user has written may not live longer than a
+ * transaction, so these are made anew, in the current context.
  */
-void
-aggwin_prepare_expressions(RollupCapture *rollup)
+RowExpressions *
+aggwin_row_expressions(RollupCapture *rollup)
 {
-	MemoryContext context = GetMemoryChunkContext(rollup);
+	RowExpressions *expressions;
 	int			i = 0;
 	ListCell   *lc;
 
-	if (rollup->expressions != NULL && rollup->builtin_only)
-		return;
+	if (rollup->kept != NULL)
+		return rollup->kept;
 
-	if (rollup->builtin_only)
-		context = MemoryContextSwitchTo(context);
-	else
-		context = CurrentMemoryContext;
-	rollup->econtext = CreateStandaloneExprContext();
-	rollup->expressions = palloc(sizeof(ExprState *) * (rollup->columns + 1));
+	expressions = palloc(sizeof(RowExpressions));
+	expressions->econtext = CreateStandaloneExprContext();
+	expressions->states = palloc(sizeof(ExprState *) * (rollup->columns + 1));
 	foreach(lc, (List *) rollup->cached->expr)
-		rollup->expressions[i++] = ExecInitExpr(lfirst(lc), NULL);
-	MemoryContextSwitchTo(context);
+		expressions->states[i++] = ExecInitExpr(lfirst(lc), NULL);
+	return expressions;
 }
 
 static void
@@ -279,6 +285,8 @@ build(SourceCapture *entry)
 		}
 		rollup->batch_sql = aggwin_sql_batch(rollup->spec);
 		parse_expressions(rollup);
+		if (rollup->builtin_only)
+			rollup->kept = aggwin_row_expressions(rollup);
 		aggwin_sandbox_leave(&saved);
 	}
 	MemoryContextSwitchTo(old_context);
@@ -310,24 +318,34 @@ aggwin_source_capture(Oid source)
 	if (!found)
 	{
 		entry->valid = false;
+		entry->building = false;
 		entry->in_use = 0;
 		entry->context = NULL;
 		entry->rollups = NIL;
 	}
 
+	if (entry->building)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("a function of a rollup's query writes to the rollup's source \"%s\" while the query is planned",
+						get_rel_name(source)),
+				 errhint("Functions that are declared IMMUTABLE must not write.")));
 	if (entry->in_use == 0 && !(entry->valid && expressions_valid(entry)))
 	{
 		release(entry);
+		entry->building = true;
 		PG_TRY();
 		{
 			build(entry);
 		}
 		PG_CATCH();
 		{
+			entry->building = false;
 			entry->valid = false;
 			PG_RE_THROW();
 		}
 		PG_END_TRY();
+		entry->building = false;
 	}
 	return entry;
 }

@@ -11,6 +11,13 @@
 #include "rollup/catalog.h"
 #include "utils/plancache.h"
 
+/* The row path's expressions, executable. */
+typedef struct RowExpressions
+{
+	ExprContext *econtext;
+	ExprState **states;
+} RowExpressions;
+
 /* One rollup, ready to capture for. */
 typedef struct RollupCapture
 {
@@ -20,6 +27,7 @@ typedef struct RollupCapture
 	RollupSpec *spec;
 	bool		varlena_keys;	/* which may be too wide for the index */
 	int			columns;		/* of a delta, before captured_at and xid */
+	Oid		   *types;			/* of all its columns */
 
 	/* Plans are made when first needed. */
 	char	   *batch_sql;
@@ -32,20 +40,20 @@ typedef struct RollupCapture
 	bool		depends_on_settings;	/* which must be pinned then */
 	bool		custom_types;	/* mentions types that a user has made */
 	CachedExpression *cached;
-	ExprContext *econtext;
-	ExprState **expressions;
+	RowExpressions *kept;		/* NULL unless builtin_only */
 } RollupCapture;
 
 typedef struct SourceCapture
 {
 	Oid			source;			/* hash key */
 	bool		valid;
+	bool		building;
 	int			in_use;
 	MemoryContext context;
 	List	   *rollups;		/* RollupCapture * */
 } SourceCapture;
 
 extern SourceCapture *aggwin_source_capture(Oid source);
-extern void aggwin_prepare_expressions(RollupCapture *rollup);
+extern RowExpressions *aggwin_row_expressions(RollupCapture *rollup);
 
 #endif							/* AGGWIN_CAPTURE_CACHE_H */

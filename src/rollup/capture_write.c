@@ -6,6 +6,10 @@
  * neither triggers nor constraints. Each row carries the id of the top
  * transaction, which the snapshot rule is about (fold.c), and the time of the
  * statement.
+ *
+ * The tables belong to the rollup's owner, who may have altered them, while
+ * this runs as whoever writes into the source. So whatever does not look as
+ * aggwin made it is refused before it is used.
  */
 #include "postgres.h"
 
@@ -22,8 +26,11 @@
 #include "access/toast_internals.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
@@ -52,8 +59,7 @@ struct DeltaWriter
 {
 	Appender	to;
 	TupleDesc	desc;			/* a copy: slots need not count references */
-	Oid			state;			/* where deltas are folded to */
-	int			keys;			/* leading columns that make up its key */
+	TupleDesc	key_desc;		/* the leading columns that state is keyed by */
 	MemoryContext context;
 	HeapTuple  *tuples;
 	int			count;
@@ -85,25 +91,62 @@ enum
 	Natts_invalid = Anum_invalid_xid
 };
 
+/* Is this a table with just these columns? */
+static bool
+has_columns(Relation rel, const Oid *types, int count)
+{
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts != count)
+		return false;
+	for (int i = 0; i < count; i++)
+	{
+		if (TupleDescAttr(desc, i)->attisdropped ||
+			TupleDescAttr(desc, i)->atttypid != types[i])
+			return false;
+	}
+	return true;
+}
+
+/* Asked before anything of the index is evaluated. */
+static bool
+is_plain(Relation index)
+{
+	return index->rd_rel->relam == BTREE_AM_OID && !index->rd_index->indisunique &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) &&
+		heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
+}
+
 static void
-open_appender(Appender *to, Oid relid)
+refuse_columns(Oid relid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("the rollup's table \"%s\" does not have its columns any more",
+					get_rel_name(relid)),
+			 errhint("Drop the rollup and create it again.")));
+}
+
+static void
+open_appender(Appender *to, Oid relid, const Oid *types, int count)
 {
 	ListCell   *lc;
 
 	memset(to, 0, sizeof(Appender));
 	to->rel = table_open(relid, RowExclusiveLock);
+	if (!has_columns(to->rel, types, count))
+		refuse_columns(relid);
+
 	foreach(lc, RelationGetIndexList(to->rel))
 	{
 		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
-		IndexInfo  *info = BuildIndexInfo(index);
 
-		if (!info->ii_ReadyForInserts)
+		if (!index->rd_index->indisready)
 		{
 			index_close(index, NoLock);
 			continue;
 		}
-		if (info->ii_Expressions != NIL || info->ii_Predicate != NIL ||
-			info->ii_Unique || to->index_count == MAX_INDEXES)
+		if (!is_plain(index) || to->index_count == MAX_INDEXES)
 			ereport(ERROR,
 					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 					 errmsg("index \"%s\" does not fit the rollup's table \"%s\"",
@@ -112,7 +155,7 @@ open_appender(Appender *to, Oid relid)
 					 errdetail("Tables that changes are captured in keep their own index and a few plain ones."),
 					 errhint("Drop the index.")));
 		to->indexes[to->index_count] = index;
-		to->index_infos[to->index_count] = info;
+		to->index_infos[to->index_count] = BuildIndexInfo(index);
 		to->index_count++;
 	}
 	to->xid = FullTransactionIdGetDatum(GetTopFullTransactionId());
@@ -141,16 +184,20 @@ append_to_indexes(Appender *to, TupleTableSlot *slot)
 	}
 }
 
-/* Append to delta, whose first columns are the key of state. */
+/*
+ * Append to delta, whose columns are of these types, captured_at and xid
+ * included. The first of them are the key of state.
+ */
 DeltaWriter *
-aggwin_delta_begin(Oid delta, Oid state, int keys)
+aggwin_delta_begin(Oid delta, const Oid *types, int columns, int keys)
 {
 	DeltaWriter *writer = palloc0(sizeof(DeltaWriter));
 
-	open_appender(&writer->to, delta);
+	open_appender(&writer->to, delta, types, columns);
 	writer->desc = CreateTupleDescCopy(RelationGetDescr(writer->to.rel));
-	writer->state = state;
-	writer->keys = keys;
+	writer->key_desc = CreateTemplateTupleDesc(keys);
+	for (int i = 1; i <= keys; i++)
+		TupleDescCopyEntry(writer->key_desc, i, writer->desc, i);
 	writer->context = CurrentMemoryContext;
 	writer->capacity = 8;
 	writer->tuples = palloc(writer->capacity * sizeof(HeapTuple));
@@ -159,14 +206,12 @@ aggwin_delta_begin(Oid delta, Oid state, int keys)
 	return writer;
 }
 
+/* In a short-lived context, since inserting leaves copies behind. */
 static void
 write_chunk(DeltaWriter *writer, HeapTuple *tuples, int count)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (writer->slots[i] == NULL)
-			writer->slots[i] = MakeSingleTupleTableSlot(writer->desc,
-														&TTSOpsHeapTuple);
 		ExecStoreHeapTuple(tuples[i], writer->slots[i], false);
 	}
 	table_multi_insert(writer->to.rel, writer->slots, count,
@@ -182,33 +227,28 @@ write_chunk(DeltaWriter *writer, HeapTuple *tuples, int count)
 static void
 flush(DeltaWriter *writer)
 {
+	MemoryContext context;
+	MemoryContext old_context;
+
+	for (int i = 0; i < Min(CHUNK, writer->count); i++)
+	{
+		if (writer->slots[i] == NULL)
+			writer->slots[i] = MakeSingleTupleTableSlot(writer->desc,
+														&TTSOpsHeapTuple);
+	}
+	context = AllocSetContextCreate(CurrentMemoryContext, "aggwin chunk",
+									ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(context);
 	for (int done = 0; done < writer->count; done += CHUNK)
+	{
 		write_chunk(writer, writer->tuples + done,
 					Min(CHUNK, writer->count - done));
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
 	writer->count = 0;
 	writer->bytes = 0;
-}
-
-/* The index that tells state's groups apart; users may have added others. */
-static Oid
-key_index(Relation state)
-{
-	ListCell   *lc;
-
-	foreach(lc, RelationGetIndexList(state))
-	{
-		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
-		bool		unique = index->rd_index->indisunique;
-
-		index_close(index, AccessShareLock);
-		if (unique)
-			return lfirst_oid(lc);
-	}
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("table \"%s\" has lost its unique index",
-					RelationGetRelationName(state)),
-			 errhint("Drop the rollup and create it again.")));
 }
 
 static void
@@ -228,11 +268,11 @@ compressed_size(DeltaWriter *writer, const Datum *values, const bool *isnull)
 {
 	Size		size = 0;
 
-	for (int i = 0; i < writer->keys; i++)
+	for (int i = 0; i < writer->key_desc->natts; i++)
 	{
 		Datum		compressed;
 
-		if (isnull[i] || TupleDescAttr(writer->desc, i)->attlen != -1)
+		if (isnull[i] || TupleDescAttr(writer->key_desc, i)->attlen != -1)
 			continue;
 		compressed = toast_compress_datum(PointerGetDatum(PG_DETOAST_DATUM(values[i])),
 										  InvalidCompressionMethod);
@@ -252,32 +292,32 @@ void
 aggwin_delta_check_key(DeltaWriter *writer, const Datum *values, const bool *isnull)
 {
 	Size		size = 0;
-	Relation	state;
-	Relation	index;
-	IndexTuple	tuple;
+	MemoryContext context;
+	MemoryContext old_context;
 
-	for (int i = 0; i < writer->keys; i++)
+	for (int i = 0; i < writer->key_desc->natts; i++)
 	{
-		if (!isnull[i] && TupleDescAttr(writer->desc, i)->attlen == -1)
+		if (!isnull[i] && TupleDescAttr(writer->key_desc, i)->attlen == -1)
 			size += toast_raw_datum_size(values[i]);
 	}
 	if (size <= WIDE_KEY)
 		return;
 
+	/* A batch may have many such keys, each copied here more than once. */
+	context = AllocSetContextCreate(CurrentMemoryContext, "aggwin key",
+									ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(context);
+
 	/* Forming the tuple tells exactly, but has a limit of its own. */
 	size = compressed_size(writer, values, isnull);
-	if (size > 2 * MAX_KEY_SIZE)
-		refuse_key(size);
-	state = table_open(writer->state, AccessShareLock);
-	index = index_open(key_index(state), AccessShareLock);
-	tuple = index_form_tuple(RelationGetDescr(index), unconstify(Datum *, values),
-							 unconstify(bool *, isnull));
-	size = IndexTupleSize(tuple);
-	pfree(tuple);
-	index_close(index, NoLock);
-	table_close(state, NoLock);
+	if (size <= 2 * MAX_KEY_SIZE)
+		size = IndexTupleSize(index_form_tuple(writer->key_desc,
+											   unconstify(Datum *, values),
+											   unconstify(bool *, isnull)));
 	if (size > MAX_KEY_SIZE)
 		refuse_key(size);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
 }
 
 /* Add a delta: its columns up to captured_at and xid, which are added here. */
@@ -321,14 +361,19 @@ aggwin_delta_end(DeltaWriter *writer)
 	close_appender(&writer->to);
 }
 
-/* buckets is NULL when nobody has counted: everything. */
+/*
+ * spans is of a multirange type. buckets is NULL when nobody has counted:
+ * everything.
+ */
 void
-aggwin_invalid_write(Oid invalid, Datum spans, bool nulls, const int64 *buckets)
+aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
+					 const int64 *buckets)
 {
+	Oid			types[Natts_invalid] = {spans_type, BOOLOID, INT8OID, TIMESTAMPTZOID, XID8OID};
 	Appender	to;
 	TupleTableSlot *slot;
 
-	open_appender(&to, invalid);
+	open_appender(&to, invalid, types, Natts_invalid);
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(to.rel), &TTSOpsVirtual);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, Natts_invalid * sizeof(bool));
@@ -355,8 +400,10 @@ aggwin_invalid_write_all(Oid invalid)
 	Oid			input;
 	Oid			ioparam;
 
+	if (!type_is_multirange(type))
+		refuse_columns(invalid);
 	getTypeInputInfo(type, &input, &ioparam);
-	aggwin_invalid_write(invalid,
+	aggwin_invalid_write(invalid, type,
 						 OidInputFunctionCall(input, pstrdup("{(,)}"), ioparam, -1),
 						 true, NULL);
 }

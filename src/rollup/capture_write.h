@@ -8,15 +8,16 @@
 
 typedef struct DeltaWriter DeltaWriter;
 
-extern DeltaWriter *aggwin_delta_begin(Oid delta, Oid state, int keys);
+extern DeltaWriter *aggwin_delta_begin(Oid delta, const Oid *types, int columns,
+									   int keys);
 extern void aggwin_delta_add(DeltaWriter *writer, const Datum *values,
 							 const bool *isnull, int columns);
 extern void aggwin_delta_check_key(DeltaWriter *writer, const Datum *values,
 								   const bool *isnull);
 extern void aggwin_delta_end(DeltaWriter *writer);
 
-extern void aggwin_invalid_write(Oid invalid, Datum spans, bool nulls,
-								 const int64 *buckets);
+extern void aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans,
+								 bool nulls, const int64 *buckets);
 extern void aggwin_invalid_write_all(Oid invalid);
 
 #endif							/* AGGWIN_CAPTURE_WRITE_H */

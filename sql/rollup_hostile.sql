@@ -1,0 +1,150 @@
+-- What owners of tables and of rollups may try on whoever writes or folds.
+CREATE ROLE regress_hostile;
+CREATE SCHEMA rollup_hostile AUTHORIZATION regress_hostile;
+SET ROLE regress_hostile;
+SET search_path = rollup_hostile;
+CREATE TABLE events (ts bigint, v int);
+SELECT aggwin.create_rollup('r', 'SELECT aggwin.time_bucket(10::bigint, ts) AS b, sum(v) AS v FROM events GROUP BY 1');
+SELECT view::oid AS id, delta, invalid, state, definition FROM aggwin.rollup WHERE view = 'r'::regclass \gset
+
+-- A rollup's tables belong to its owner. Altered, they stop the writer by an error, nothing else.
+CREATE PROCEDURE attempt(VARIADIC commands text[]) LANGUAGE plpgsql AS $$
+DECLARE
+	command text;
+BEGIN
+	FOREACH command IN ARRAY commands LOOP
+		BEGIN
+			EXECUTE command;
+			RAISE NOTICE '%', command;
+		EXCEPTION WHEN OTHERS THEN
+			RAISE NOTICE '%: %', command, regexp_replace(sqlerrm, '\d+', 'N', 'g');
+		END;
+	END LOOP;
+END
+$$;
+CREATE PROCEDURE write() LANGUAGE sql AS $$
+	CALL rollup_hostile.attempt('UPDATE events SET v = 2 WHERE ts = 5', 'DELETE FROM events WHERE ts = 5', 'TRUNCATE events',
+		'INSERT INTO events VALUES (1, 1)', 'INSERT INTO events SELECT i, i FROM generate_series(1, 100) AS i')
+$$;
+RESET ROLE;
+CALL write();
+BEGIN;
+ALTER TABLE :delta ALTER latest TYPE text;
+CALL write();
+ROLLBACK;
+BEGIN;
+ALTER TABLE :delta ALTER captured_at TYPE text;
+ALTER TABLE :invalid ALTER captured_at TYPE text;
+CALL write();
+ROLLBACK;
+BEGIN;
+ALTER TABLE :delta ADD more text;
+ALTER TABLE :invalid ADD more text;
+CALL write();
+ROLLBACK;
+BEGIN;
+ALTER TABLE :delta DROP captured_at;
+ALTER TABLE :invalid DROP buckets;
+CALL write();
+ROLLBACK;
+CALL write();
+
+-- Indexes run functions of whoever made them, even when they are only looked at.
+SET ROLE regress_hostile;
+CREATE FUNCTION tell(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RAISE WARNING 'called as %', current_user; RETURN $1; END $$;
+SET client_min_messages = error;
+ALTER TABLE :delta SET SCHEMA rollup_hostile;
+ALTER TABLE :invalid SET SCHEMA rollup_hostile;
+SELECT delta, invalid FROM aggwin.rollup WHERE view = :id \gset
+CREATE INDEX telling_delta ON :delta ((tell(1)));
+CREATE INDEX telling_invalid ON :invalid (xid) WHERE tell(1) = 1;
+RESET client_min_messages;
+RESET ROLE;
+\c -
+SET search_path = rollup_hostile;
+CALL write();
+CALL attempt('ALTER TABLE events DISABLE TRIGGER aggwin_capture_delete');
+DROP INDEX telling_delta, telling_invalid;
+CALL write();
+-- Whoever creates a rollup plans a query of its source as for any other SELECT; nobody else does.
+SET client_min_messages = error;
+CREATE INDEX on_source ON events (ts) WHERE tell(2) = 2;
+RESET client_min_messages;
+\c -
+SET search_path = rollup_hostile;
+SET ROLE regress_hostile;
+\set VERBOSITY terse
+SELECT aggwin.create_rollup('r2', 'SELECT aggwin.time_bucket(10::bigint, ts) AS b, count(*) FROM events GROUP BY 1');
+\set VERBOSITY default
+DROP INDEX on_source;
+SELECT aggwin.drop_rollup('r2');
+
+-- The definition and the view are what was checked.
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO :definition DO INSTEAD SELECT e.ts AS b, 1::bigint AS v FROM events AS e CROSS JOIN events AS f;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO r DO INSTEAD SELECT 1::bigint AS b, 1::bigint AS v;
+CREATE RULE swallow AS ON INSERT TO r DO INSTEAD NOTHING;
+TRUNCATE events;
+INSERT INTO events VALUES (1, 1);
+SELECT * FROM r ORDER BY b;
+
+-- A function of a rollup's query that writes to its source, while it is used.
+CREATE TABLE echoes (ts bigint, v int);
+CREATE FUNCTION echo(int) RETURNS int LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	IF $1 > 0 THEN
+		INSERT INTO rollup_hostile.echoes VALUES (100, $1 - 1), (110, $1 - 1);
+	END IF;
+	RETURN $1;
+END
+$$;
+CREATE FUNCTION echoing(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN rollup_hostile.echo($1); END';
+SELECT aggwin.create_rollup('echoed', 'SELECT aggwin.time_bucket(10::bigint, ts) AS b, sum(echoing(v)) AS v, count(*) AS n FROM echoes GROUP BY 1');
+INSERT INTO echoes VALUES (1, 3), (2, 3), (3, 2), (5, 1);
+SELECT * FROM echoed ORDER BY b;
+SELECT aggwin.time_bucket(10::bigint, ts) AS b, sum(v) AS v, count(*) AS n FROM echoes GROUP BY 1 ORDER BY 1;
+
+-- And while it is planned.
+CREATE TABLE plans (ts bigint, v int);
+CREATE FUNCTION write_once() RETURNS int LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	IF current_setting('regress.write', true) = 'yes' THEN
+		INSERT INTO rollup_hostile.plans VALUES (100, 1);
+	END IF;
+	RETURN 1;
+END
+$$;
+CREATE FUNCTION planned() RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN rollup_hostile.write_once(); END';
+SELECT aggwin.create_rollup('planned', 'SELECT aggwin.time_bucket(10::bigint, ts) AS b, sum(v + planned()) AS v FROM plans GROUP BY 1');
+SET regress.write = 'yes';
+\set VERBOSITY terse
+INSERT INTO plans VALUES (1, 1);
+INSERT INTO plans VALUES (1, 1);
+\set VERBOSITY default
+SET regress.write = 'no';
+INSERT INTO plans VALUES (1, 1);
+SELECT * FROM planned;
+
+-- Expressions are made ready as the rollup's owner, so the writer's rights to functions do not matter.
+RESET ROLE;
+CREATE ROLE regress_hostile_writer;
+GRANT USAGE ON SCHEMA rollup_hostile TO regress_hostile_writer;
+CREATE TABLE plain (ts bigint, v int);
+ALTER TABLE plain OWNER TO regress_hostile;
+GRANT INSERT ON plain TO regress_hostile_writer;
+BEGIN;
+SET LOCAL ROLE regress_hostile;
+SELECT aggwin.create_rollup('by_plain', 'SELECT aggwin.time_bucket(10::bigint, ts) AS b, sum(int4abs(v)) AS v FROM plain GROUP BY 1');
+RESET ROLE;
+REVOKE EXECUTE ON FUNCTION pg_catalog.int4abs(int) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION pg_catalog.int4abs(int) TO regress_hostile;
+SET LOCAL ROLE regress_hostile_writer;
+INSERT INTO plain VALUES (1, -1);
+INSERT INTO plain VALUES (1, -2);
+RESET ROLE;
+SELECT * FROM by_plain;
+ROLLBACK;
+
+SET client_min_messages = warning;
+DROP SCHEMA rollup_hostile CASCADE;
+DROP ROLE regress_hostile, regress_hostile_writer;
+SELECT count(*) AS catalog_rows FROM aggwin.rollup;
