@@ -171,6 +171,18 @@ ON CONFLICT DO NOTHING;
 SELECT * FROM compare('by_day');
 SELECT * FROM fold_and_compare('by_hour');
 
+INSERT INTO events (id, ts, k, v)
+SELECT i, timestamptz '2024-01-01Z' + i * interval '10 min', 'batch', i FROM generate_series(1, 100) AS i
+ON CONFLICT (id) DO UPDATE SET v = excluded.v * 100, ts = excluded.ts;
+SELECT * FROM compare('by_day');
+SELECT * FROM fold_and_compare('by_hour');
+INSERT INTO events (id, ts, k, v)
+SELECT i, timestamptz '2024-01-01Z' + i * interval '10 min', 'again', i FROM generate_series(51, 150) AS i
+ON CONFLICT (id) DO UPDATE SET k = excluded.k WHERE events.v % 2 = 0;
+SELECT * FROM compare('by_day');
+SELECT * FROM fold_and_compare('by_hour');
+DELETE FROM events WHERE id > 4;
+
 MERGE INTO events AS e
 USING (VALUES (1, 'del'), (2, 'upd'), (9, 'ins')) AS s (id, what) ON s.id = e.id
 WHEN MATCHED AND what = 'del' THEN DELETE
@@ -309,6 +321,73 @@ SELECT * FROM compare('by_day');
 SELECT * FROM fold_and_compare('by_hour');
 SELECT * FROM fold_and_compare('by_day');
 SELECT * FROM fold_and_compare('by_parent');
+
+-- A trigger that waits for the commit, and a table that is filled anew with frozen rows.
+CREATE FUNCTION at_commit() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	INSERT INTO events (id, ts, k, v) VALUES (NEW.id + 10000, NEW.ts, 'at commit', NEW.v);
+	RETURN NULL;
+END
+$$;
+CREATE CONSTRAINT TRIGGER at_commit AFTER INSERT ON events DEFERRABLE INITIALLY DEFERRED
+	FOR EACH ROW WHEN (NEW.id < 10000) EXECUTE FUNCTION at_commit();
+BEGIN;
+INSERT INTO events (id, ts, k, v) VALUES (9001, '2024-01-03Z', 'deferred', 1);
+SELECT * FROM compare('by_hour');
+COMMIT;
+SELECT count(*) FROM events WHERE k = 'at commit';
+SELECT * FROM compare('by_day');
+SELECT * FROM fold_and_compare('by_hour');
+DROP TRIGGER at_commit ON events;
+CREATE TABLE other_events AS SELECT id, ts, k, v FROM events;
+SELECT make_rollup('other', $$
+	SELECT aggwin.time_bucket('1 hour', ts) AS bucket, k, count(*) AS n FROM other_events GROUP BY 1, 2
+$$);
+SELECT * FROM fold_and_compare('other');
+BEGIN;
+TRUNCATE other_events;
+COPY other_events FROM stdin WITH (FREEZE);
+1	2024-01-03 00:00:00Z	frozen	1
+2	2024-01-03 00:00:00Z	frozen	2
+\.
+SELECT * FROM compare('other');
+COMMIT;
+SELECT * FROM fold_and_compare('other');
+
+-- A cursor shows what there was when it was opened.
+BEGIN;
+DECLARE plain CURSOR FOR SELECT k, n FROM other_plain ORDER BY 1;
+DECLARE rollup CURSOR FOR SELECT k, n FROM other ORDER BY 1;
+INSERT INTO other_events VALUES (3, '2024-01-03Z', 'later', 3);
+DELETE FROM other_events WHERE id = 1;
+FETCH ALL FROM plain;
+FETCH ALL FROM rollup;
+COMMIT;
+SELECT * FROM fold_and_compare('other');
+
+-- Errors in an expression ------------------------------------------------------
+
+-- They are the statement's; where it only changes rows, those of whoever reads, like the query's.
+SELECT make_rollup('quotients', $$
+	SELECT aggwin.time_bucket('1 hour', ts) AS bucket, sum(100 / v) AS q FROM other_events GROUP BY 1
+$$);
+SELECT * FROM fold_and_compare('quotients');
+INSERT INTO other_events VALUES (4, '2024-01-03Z', 'zero', 0);
+\set VERBOSITY terse
+INSERT INTO other_events SELECT 5, '2024-01-03Z', 'zero', i FROM generate_series(-20, 20) AS i;
+UPDATE other_events SET v = 0 WHERE id = 3;
+TABLE quotients_plain;
+TABLE quotients;
+SELECT aggwin.refresh('quotients');
+\set VERBOSITY default
+-- The other rollup of the table does not mind, and all is well when the row is.
+SELECT * FROM fold_and_compare('other');
+INSERT INTO other_events VALUES (6, '2024-01-03 05:00Z', 'six', 6);
+UPDATE other_events SET v = 3 WHERE id = 3;
+SELECT * FROM fold_and_compare('quotients');
+SELECT * FROM fold_and_compare('other');
+INSERT INTO other_events VALUES (7, '2024-01-03 05:00Z', 'seven', 7);
+SELECT * FROM fold_and_compare('quotients');
 
 -- What is invalid is exactly what was touched, whole buckets of it.
 SELECT invalid FROM aggwin.rollup WHERE view = 'by_hour'::regclass \gset
