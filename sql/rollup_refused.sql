@@ -213,6 +213,39 @@ SELECT source, refusal.* FROM unnest('{a_view,a_matview,a_foreign_table,partitio
 SELECT aggwin.create_rollup('refused', format('SELECT time_bucket(''1 hour'', bucket), count(*) FROM %s GROUP BY 1', :'rollup_state'));
 \set VERBOSITY default
 
+-- The states of all these errors ------------------------------------------------------------
+
+CREATE FUNCTION state_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM aggwin.create_rollup('refused', query);
+	RETURN 'not refused';
+EXCEPTION WHEN OTHERS THEN
+	RETURN sqlstate;
+END
+$$;
+SELECT kind, state_of(query)
+FROM (VALUES
+	('join', 'SELECT time_bucket(1, s.id) FROM src AS s, src AS t GROUP BY 1'),
+	('subquery', 'SELECT time_bucket(1, id), (SELECT 1) FROM src GROUP BY 1'),
+	('no table', 'SELECT 1'),
+	('DISTINCT aggregate', 'SELECT time_bucket(1, id), count(DISTINCT n) FROM src GROUP BY 1'),
+	('ordered-set aggregate', 'SELECT time_bucket(1, id), mode() WITHIN GROUP (ORDER BY n) FROM src GROUP BY 1'),
+	('other aggregate', 'SELECT time_bucket(1, id), array_agg(n) FROM src GROUP BY 1'),
+	('not immutable', 'SELECT time_bucket(1, id), max(now()) FROM src GROUP BY 1'),
+	('text form', 'SELECT time_bucket(1, id), max(v::text) FROM src GROUP BY 1'),
+	('no time key', 'SELECT k FROM src GROUP BY 1'),
+	('two time keys', 'SELECT time_bucket(1, id), time_bucket(2, id) FROM src GROUP BY 1, 2'),
+	('width', 'SELECT time_bucket(n, id) FROM src GROUP BY 1'),
+	('time', 'SELECT time_bucket(1, 1) FROM src GROUP BY 1'),
+	('zero width', 'SELECT time_bucket(0, id) FROM src GROUP BY 1'),
+	('key without order', 'SELECT time_bucket(1, id), x FROM src GROUP BY 1, 2'),
+	('key without type', 'SELECT time_bucket(1, id) FROM src GROUP BY 1, ROW(id, n)'),
+	('no statement', ''),
+	('two statements', 'SELECT 1; SELECT 1'),
+	('other statement', 'ANALYZE'),
+	('syntax', 'SELECT FROM WHERE'),
+	('unknown column', 'SELECT time_bucket(1, id), nothing FROM src GROUP BY 1')) AS q (kind, query);
+
 -- Names and arguments ----------------------------------------------------------------------
 
 \set query '''SELECT time_bucket(''''1 hour'''', ts), count(*) FROM src GROUP BY 1'''
