@@ -81,6 +81,7 @@ CREATE TABLE other (id int, ts timestamptz);
 -- Text forms that settings change, although the server calls them immutable.
 :create SELECT time_bucket('1 hour', ts), v::text, count(*) FROM src GROUP BY 1, 2$$);
 :create SELECT time_bucket('1 hour', ts), max(b::text) FROM src GROUP BY 1$$);
+:create SELECT time_bucket('1 hour', ts), point(v, 0)::text, count(*) FROM src GROUP BY 1, 2$$);
 :create SELECT time_bucket('1 hour', ts), count(*) FROM src WHERE v::real::varchar(3) = '1.5' GROUP BY 1$$);
 :create SELECT time_bucket('1 hour', ts), (ARRAY[v])::text[], count(*) FROM src GROUP BY 1, 2$$);
 :create SELECT time_bucket('1 hour', ts), sum(v)::text FROM src GROUP BY 1$$);

@@ -273,6 +273,27 @@ refuse_not_immutable(const char *text, int location, const char *what, Oid funci
 }
 
 /* Some text forms count as immutable, but settings change them. */
+static bool
+depends_on_settings(Oid output)
+{
+	switch (output)
+	{
+		case F_FLOAT4OUT:
+		case F_FLOAT8OUT:
+		case F_BYTEAOUT:
+		case F_POINT_OUT:
+		case F_LSEG_OUT:
+		case F_PATH_OUT:
+		case F_BOX_OUT:
+		case F_POLY_OUT:
+		case F_CIRCLE_OUT:
+		case F_LINE_OUT:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static void
 check_text_form(CoerceViaIO *cast, CheckContext *context)
 {
@@ -280,7 +301,7 @@ check_text_form(CoerceViaIO *cast, CheckContext *context)
 	bool		is_varlena;
 
 	getTypeOutputInfo(exprType((Node *) cast->arg), &output, &is_varlena);
-	if (output == F_FLOAT4OUT || output == F_FLOAT8OUT || output == F_BYTEAOUT)
+	if (depends_on_settings(output))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("the text form of type %s cannot be used in a rollup query",
