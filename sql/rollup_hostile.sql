@@ -124,6 +124,30 @@ SET regress.write = 'no';
 INSERT INTO plans VALUES (1, 1);
 SELECT * FROM planned;
 
+-- Settings that a function changes while a rollup is folded do not reach the statements that follow as superuser.
+CREATE FUNCTION false_plus(bigint, bigint) RETURNS bigint LANGUAGE plpgsql AS $$ BEGIN RAISE WARNING 'called as %', current_user; RETURN 0; END $$;
+CREATE OPERATOR + (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = false_plus);
+CREATE DOMAIN text AS bigint;
+CREATE FUNCTION change_path() RETURNS int LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	PERFORM set_config('search_path', 'rollup_hostile, pg_catalog', false);
+	RETURN 1;
+END
+$$;
+CREATE FUNCTION changing(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN $1 * rollup_hostile.change_path(); END';
+CREATE TABLE paths (ts bigint, v int);
+CREATE INDEX ON paths (ts) WHERE changing(1) = 1;
+INSERT INTO paths VALUES (1, 1);
+SELECT aggwin.create_rollup('by_path', 'SELECT aggwin.time_bucket(10::bigint * changing(1), ts) AS b, sum(changing(v)) AS v FROM paths GROUP BY 1');
+RESET ROLE;
+SELECT aggwin.refresh('by_path');
+INSERT INTO paths VALUES (1, 1), (11, 2);
+UPDATE paths SET v = 3 WHERE ts = 1;
+SELECT aggwin.refresh('by_path');
+SELECT * FROM by_path ORDER BY b;
+SELECT rows_folded, watermark FROM aggwin.rollup_status WHERE rollup = 'by_path'::regclass;
+SHOW search_path;
+
 -- Expressions are made ready as the rollup's owner, so the writer's rights to functions do not matter.
 RESET ROLE;
 CREATE ROLE regress_hostile_writer;

@@ -75,11 +75,16 @@ typedef struct Fold
 	bool		repaired;
 } Fold;
 
-/* Run one statement under S. Its first row is read by aggwin_spi_value(). */
+/*
+ * Run one statement under S. Its first row is read by aggwin_spi_value(). What
+ * functions of a rollup's query do to settings, such as search_path, must not
+ * last until the next statement is parsed.
+ */
 static void
 run(Fold *fold, const char *sql, int expected, int nargs, Oid *types,
 	Datum *values, const char *nulls)
 {
+	int			guc_level = NewGUCNestLevel();
 	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
 	int			rc;
 
@@ -90,6 +95,7 @@ run(Fold *fold, const char *sql, int expected, int nargs, Oid *types,
 	if (rc != expected)
 		elog(ERROR, "unexpected SPI result %s of: %s",
 			 SPI_result_code_string(rc), sql);
+	AtEOXact_GUC(false, guc_level);
 }
 
 static void
@@ -311,6 +317,7 @@ aggwin_fold(int32 rollup_id)
 {
 	Fold		fold = {0};
 	Sandbox		saved;
+	Sandbox		as_owner;
 	instr_time	start;
 	instr_time	elapsed;
 	bool		found;
@@ -326,7 +333,10 @@ aggwin_fold(int32 rollup_id)
 	fold.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(fold.snapshot);
 
-	/* Bookkeeping as superuser, everything else as owner. */
+	/*
+	 * Bookkeeping as superuser, everything else as owner, in a sandbox within
+	 * the other: settings that the owner's functions change end with it.
+	 */
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	aggwin_spi_connect();
 	if (!captures_everything(&fold))
@@ -340,15 +350,11 @@ aggwin_fold(int32 rollup_id)
 	fold.max_future = max_future_interval();
 	read_folded(&fold);
 
-	SetUserIdAndSecContext(fold.owner, saved.sec_context |
-						   SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
+	aggwin_sandbox_enter(&as_owner, fold.owner, true);
 	fold.spec = aggwin_load_spec(fold.row.definition);
 	found = move_pending(&fold);
+	aggwin_sandbox_leave(&as_owner);
 
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID, saved.sec_context |
-						   SECURITY_LOCAL_USERID_CHANGE |
-						   SECURITY_RESTRICTED_OPERATION);
 	if (found)
 	{
 		INSTR_TIME_SET_CURRENT(elapsed);

@@ -29,6 +29,7 @@
 #include "rewrite/rewriteManip.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
@@ -75,6 +76,7 @@ bool
 aggwin_has_time_index(const RollupSpec *spec)
 {
 	Relation	source = table_open(spec->source, AccessShareLock);
+	int			guc_level = NewGUCNestLevel();
 	bool		found = false;
 	ListCell   *lc;
 
@@ -98,6 +100,8 @@ aggwin_has_time_index(const RollupSpec *spec)
 		}
 		index_close(index, AccessShareLock);
 	}
+	/* Functions in expressions of indexes may have run. */
+	AtEOXact_GUC(false, guc_level);
 	table_close(source, AccessShareLock);
 	return found;
 }
@@ -109,9 +113,15 @@ read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
 	List	   *args;
 	ListCell   *lc;
 	int			number = 0;
+	int			guc_level;
 
-	/* Puts named arguments into their places and folds constants. */
+	/*
+	 * Puts named arguments into their places and folds constants. Functions of
+	 * users that run here must not leave another search_path behind.
+	 */
+	guc_level = NewGUCNestLevel();
 	call = castNode(FuncExpr, eval_const_expressions(NULL, (Node *) call));
+	AtEOXact_GUC(false, guc_level);
 	args = call->args;
 
 	spec->time = aggwin_time_type(exprType(lsecond(args)));
@@ -255,11 +265,13 @@ char *
 aggwin_column_definitions(const char *sql)
 {
 	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
+	int			guc_level = NewGUCNestLevel();
 	Query	   *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
 	StringInfoData s;
 	const char *separator = "";
 	ListCell   *lc;
 
+	AtEOXact_GUC(false, guc_level);
 	initStringInfo(&s);
 	foreach(lc, query->targetList)
 	{
