@@ -1,0 +1,165 @@
+/*
+ * parts.c - the tables of a rollup and the triggers on its source
+ */
+#include "postgres.h"
+
+#include "rollup/parts.h"
+
+#include "access/table.h"
+#include "access/xact.h"
+#include "access/xloginsert.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "core/spi_util.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "utils/builtins.h"
+#include "utils/rel.h"
+
+/* Of delta and invalid; see reserve_pages(). */
+#define RESERVED_PAGES 64
+
+static void
+give_to(const char *name, Oid owner)
+{
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s OWNER TO %s", name,
+							quote_identifier(GetUserNameFromId(owner, false))),
+				   SPI_OK_UTILITY);
+}
+
+/*
+ * How full the pages of state are filled. A group is updated by each fold that
+ * falls into its bucket; where there are several, half a page left free keeps
+ * the updates on the page and out of the index.
+ */
+static int
+state_fillfactor(const RollupSpec *spec, Datum refresh_interval)
+{
+	Oid			types[] = {INTERVALOID};
+	bool		isnull;
+
+	if (spec->width_type != INTERVALOID)
+		return 70;
+	aggwin_spi_run_args(psprintf("SELECT %s >= 4 * $1", spec->bucket_width),
+						SPI_OK_SELECT, 1, types, &refresh_interval, NULL);
+	return DatumGetBool(aggwin_spi_value(1, &isnull)) ? 50 : 90;
+}
+
+/*
+ * Begin a table with empty pages, and say so to the planner. A plan that was
+ * made while the table had few pages would read it from end to end, and go on
+ * doing so when it is full of dead rows; with pages that hold nothing, the
+ * index always looks better.
+ */
+static void
+reserve_pages(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessExclusiveLock);
+
+	for (int i = 0; i < RESERVED_PAGES; i++)
+	{
+		Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW,
+												RBM_ZERO_AND_LOCK, NULL);
+
+		START_CRIT_SECTION();
+		PageInit(BufferGetPage(buffer), BufferGetPageSize(buffer), 0);
+		MarkBufferDirty(buffer);
+		/* Replayed alone, these would wipe out rows that nothing logs. */
+		if (RelationNeedsWAL(rel))
+			log_newpage_buffer(buffer, true);
+		END_CRIT_SECTION();
+		UnlockReleaseBuffer(buffer);
+	}
+	table_close(rel, NoLock);
+
+	aggwin_spi_run(psprintf("UPDATE pg_class SET relpages = %d, reltuples = 0 WHERE oid = %u",
+							RESERVED_PAGES, relid), SPI_OK_UPDATE);
+	CommandCounterIncrement();
+}
+
+/*
+ * Create state, delta and invalid of row->rollup_id, and set their ids in row.
+ * Called as superuser; the tables are given to the owner at once.
+ */
+void
+aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns,
+					 Oid owner, Datum refresh_interval)
+{
+	int32		id = row->rollup_id;
+	char	   *state = psprintf("_state_%d", id);
+	char	   *delta = psprintf("_delta_%d", id);
+	char	   *invalid = psprintf("_invalid_%d", id);
+
+	/* Small and churned: vacuum by number of rows, and never cut readers. */
+	const char *churn = "autovacuum_vacuum_scale_factor = 0,"
+		" autovacuum_vacuum_threshold = 5000,"
+		" autovacuum_vacuum_insert_threshold = -1,"
+		" vacuum_truncate = off";
+
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (%s)",
+							delta, columns, churn), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (fillfactor = %d)",
+							state, delta, state_fillfactor(spec, refresh_interval)),
+				   SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s DROP COLUMN latest", state),
+				   SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
+							state, aggwin_sql_key_columns(spec)), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ADD captured_at timestamptz NOT NULL,"
+							" ADD xid xid8 NOT NULL", delta), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", delta), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (spans %s NOT NULL,"
+							" nulls boolean NOT NULL, buckets bigint,"
+							" captured_at timestamptz NOT NULL, xid xid8 NOT NULL) WITH (%s)",
+							invalid, spec->time->multirange, churn), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", invalid), SPI_OK_UTILITY);
+
+	give_to(state, owner);
+	give_to(delta, owner);
+	give_to(invalid, owner);
+	row->state = aggwin_relid(state);
+	row->delta = aggwin_relid(delta);
+	row->invalid = aggwin_relid(invalid);
+	reserve_pages(row->delta);
+	reserve_pages(row->invalid);
+}
+
+/*
+ * Made as the rollup's owner, whose privilege the server checks; then set to
+ * fire in every session, replication roles included.
+ */
+void
+aggwin_create_triggers(Oid source)
+{
+	Sandbox		saved;
+
+	static const struct
+	{
+		const char *name;
+		const char *event;
+		const char *tables;
+	}			triggers[] = {
+		{"insert", "INSERT", "REFERENCING NEW TABLE AS " AGGWIN_NEW_ROWS},
+		{"update", "UPDATE", "REFERENCING OLD TABLE AS " AGGWIN_OLD_ROWS
+		" NEW TABLE AS " AGGWIN_NEW_ROWS},
+		{"delete", "DELETE", "REFERENCING OLD TABLE AS " AGGWIN_OLD_ROWS},
+		{"truncate", "TRUNCATE", ""},
+	};
+
+	aggwin_sandbox_enter(&saved, GetUserId(), false);
+	for (int i = 0; i < lengthof(triggers); i++)
+		aggwin_spi_run(psprintf("CREATE OR REPLACE TRIGGER aggwin_capture_%s AFTER %s ON %s %s"
+								" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.capture()",
+								triggers[i].name, triggers[i].event,
+								aggwin_relation_name(source), triggers[i].tables),
+					   SPI_OK_UTILITY);
+	aggwin_sandbox_leave(&saved);
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	for (int i = 0; i < lengthof(triggers); i++)
+		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER aggwin_capture_%s",
+								aggwin_relation_name(source), triggers[i].name),
+					   SPI_OK_UTILITY);
+	aggwin_sandbox_leave(&saved);
+}

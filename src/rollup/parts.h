@@ -1,0 +1,16 @@
+/*
+ * parts.h - the tables of a rollup and the triggers on its source
+ */
+#ifndef AGGWIN_PARTS_H
+#define AGGWIN_PARTS_H
+
+#include "postgres.h"
+
+#include "rollup/catalog.h"
+
+extern void aggwin_create_tables(RollupRow *row, const RollupSpec *spec,
+								 const char *columns, Oid owner,
+								 Datum refresh_interval);
+extern void aggwin_create_triggers(Oid source);
+
+#endif							/* AGGWIN_PARTS_H */
