@@ -205,6 +205,22 @@ ok( $node->poll_query_until(
 	'it recovers when the cause is gone, and does not forget the failures');
 is($node->safe_psql('app', 'SELECT s FROM broken'), '25', 'and its answer is right');
 
+# While an old snapshot holds vacuum back, a rollup is folded every twentieth of
+# the snapshot's age: five seconds make pauses of a quarter of a second or more.
+my $holder = $node->background_psql('app');
+$holder->query_safe('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM pg_class');
+sleep 6;
+$offset = log_end($node);
+reload($node, log_min_fold_duration => 0);
+my $began = time;
+$node->safe_psql('app', "INSERT INTO events VALUES (now(), $_, 1)") foreach 1 .. 100;
+my $seconds = time - $began + 1;
+my @folds = logged_at($node, $offset, qr/folded rollup public\.healthy in/);
+cmp_ok(scalar @folds, '<=', 4 * $seconds + 1, "rarer folds beside an old snapshot, in $seconds s");
+$holder->query_safe('COMMIT');
+$holder->quit;
+reload($node, log_min_fold_duration => -1);
+
 # A rollup that cannot be locked
 reload($node, lock_timeout => '100ms');
 my $locker = $node->background_psql('app');
