@@ -343,6 +343,34 @@ SELECT aggwin.drop_rollup('t_1h');
 SELECT aggwin.drop_rollup('t_1d');
 SELECT * FROM remains();
 
+-- In sessions that apply what another server did, too.
+CALL build();
+SET session_replication_role = replica;
+DROP VIEW t_1d;
+ALTER TABLE t DISABLE TRIGGER aggwin_capture_insert;
+RESET session_replication_role;
+INSERT INTO t VALUES ('2024-01-01Z', 'sad', 8);
+SELECT count FROM t_1h;
+SELECT * FROM remains();
+DROP TABLE t CASCADE;
+
+-- What goes while event triggers are off hinders no writer, and is cleaned up when the next object goes.
+CALL build();
+ALTER EVENT TRIGGER aggwin_on_drop DISABLE;
+DROP VIEW t_1h CASCADE;
+ALTER EVENT TRIGGER aggwin_on_drop ENABLE ALWAYS;
+INSERT INTO t VALUES ('2024-01-01Z', 'sad', 8);
+UPDATE t SET v = 9;
+SELECT aggwin.refresh('t_1d');
+SELECT sum FROM t_1d;
+SELECT rollup FROM aggwin.rollup_status;
+SELECT * FROM remains();
+CREATE TABLE anything ();
+DROP TABLE anything;
+SELECT * FROM remains();
+DROP TABLE t CASCADE;
+SELECT * FROM remains();
+
 -- Owners ---------------------------------------------------------------------------------------
 
 CREATE ROLE regress_rollup_owner;

@@ -197,6 +197,8 @@ CREATE TABLE parent (ts timestamptz);
 CREATE TABLE child () INHERITS (parent);
 CREATE TEMP TABLE temporary (ts timestamptz);
 CREATE TEMP VIEW temporary_view AS TABLE src;
+CREATE FUNCTION pg_temp.temporary(text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE TYPE pg_temp.temporary_enum AS ENUM ('a');
 CREATE UNLOGGED TABLE unlogged (ts timestamptz);
 CREATE TABLE secured (ts timestamptz);
 ALTER TABLE secured ENABLE ROW LEVEL SECURITY;
@@ -246,6 +248,11 @@ FROM (VALUES
 	('other statement', 'ANALYZE'),
 	('syntax', 'SELECT FROM WHERE'),
 	('unknown column', 'SELECT time_bucket(1, id), nothing FROM src GROUP BY 1')) AS q (kind, query);
+
+\set VERBOSITY terse
+:create SELECT time_bucket('1 hour', ts), count(*) FROM src WHERE pg_temp.temporary(k) = 'a' GROUP BY 1$$);
+:create SELECT time_bucket('1 hour', ts), max(CASE k WHEN 'a' THEN 'a'::pg_temp.temporary_enum END) FROM src GROUP BY 1$$);
+\set VERBOSITY default
 
 -- Names and arguments ----------------------------------------------------------------------
 

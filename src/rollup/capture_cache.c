@@ -267,10 +267,13 @@ build(SourceCapture *entry)
 	rows = aggwin_rollups_of(entry->source);
 	foreach(lc, rows)
 	{
-		RollupCapture *rollup = palloc0(sizeof(RollupCapture));
+		RollupCapture *rollup;
 		Sandbox		saved;
 		ListCell   *key;
 
+		if (!aggwin_rollup_is_whole(lfirst(lc)))
+			continue;
+		rollup = palloc0(sizeof(RollupCapture));
 		rollup->row = *(RollupRow *) lfirst(lc);
 		rollup->owner = aggwin_rollup_owner(&rollup->row);
 		rollup->name = aggwin_relation_name(rollup->row.view);

@@ -131,6 +131,25 @@ aggwin_rollup_of_view(Oid view, bool must_own)
 	return row->rollup_id;
 }
 
+static bool
+exists(Oid relid)
+{
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+/*
+ * Are all relations of the rollup there? One may be dropped without the trigger
+ * on dropped objects: where event triggers are off, or with the temporary
+ * objects of a session, which a function of the query may depend on. The next
+ * DROP of anything then cleans up.
+ */
+bool
+aggwin_rollup_is_whole(const RollupRow *row)
+{
+	return exists(row->view) && exists(row->source) && exists(row->definition) &&
+		exists(row->state) && exists(row->delta) && exists(row->invalid);
+}
+
 /* Whoever owns the view owns the rollup. */
 Oid
 aggwin_rollup_owner(const RollupRow *row)

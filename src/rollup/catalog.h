@@ -23,6 +23,7 @@ typedef struct RollupRow
 extern List *aggwin_rollups_of(Oid source);
 extern bool aggwin_find_rollup(int32 rollup_id, RollupRow *row);
 extern int32 aggwin_rollup_of_view(Oid view, bool must_own);
+extern bool aggwin_rollup_is_whole(const RollupRow *row);
 extern Oid	aggwin_rollup_owner(const RollupRow *row);
 extern RollupNames aggwin_rollup_names(const RollupRow *row);
 extern void aggwin_lock_rollup(int32 rollup_id);

@@ -119,6 +119,31 @@ check_rights(Oid source)
 /* Parts ------------------------------------------------------------------- */
 
 /*
+ * The definition would go with the session, unseen by event triggers. Objects
+ * that depend on temporary ones in turn are not looked for.
+ */
+static void
+refuse_temporary(Oid definition)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(definition)};
+
+	if (aggwin_spi_run_args("SELECT pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid)"
+							" FROM pg_rewrite AS w"
+							" JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
+							" CROSS JOIN LATERAL pg_identify_object(d.refclassid, d.refobjid, d.refobjsubid) AS i"
+							" WHERE w.ev_class = $1 AND starts_with(i.schema, 'pg_temp')",
+							SPI_OK_SELECT, 1, types, values, NULL) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("a rollup query cannot use temporary functions, types or other objects"),
+			 errdetail("It uses %s, which goes with the session.",
+					   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+			 errhint("Create it in a schema that is not temporary.")));
+}
+
+/*
  * The definition: the query itself. It is made by its author, so that names
  * mean what they mean in the author's plain query, where the author may create
  * it, and then moved to where only a superuser may.
@@ -140,6 +165,7 @@ create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_run(psprintf("ALTER VIEW %s SET SCHEMA aggwin",
 							aggwin_relation_name(definition)), SPI_OK_UTILITY);
+	refuse_temporary(definition);
 	aggwin_sandbox_leave(&saved);
 	return definition;
 }

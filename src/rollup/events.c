@@ -107,6 +107,9 @@ drop_remains(int32 rollup_id)
 	LockRelationOid(row.source, AccessExclusiveLock);
 	source_exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(row.source));
 
+	/* A session with replication role "replica" does not follow foreign keys. */
+	aggwin_spi_run_args("DELETE FROM aggwin.tier WHERE rollup_id = $1",
+						SPI_OK_DELETE, 1, types, values, NULL);
 	aggwin_spi_run_args("DELETE FROM aggwin.rollup WHERE rollup_id = $1",
 						SPI_OK_DELETE, 1, types, values, NULL);
 	CommandCounterIncrement();
@@ -154,10 +157,10 @@ aggwin_on_drop(PG_FUNCTION_ARGS)
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_connect();
 
-	aggwin_spi_run("SELECT DISTINCT r.rollup_id FROM aggwin.rollup AS r"
-				   " JOIN pg_event_trigger_dropped_objects() AS d"
-				   " ON d.classid = 'pg_class'::regclass AND d.objsubid = 0"
-				   " AND d.objid IN (r.view, r.definition, r.state, r.delta, r.invalid, r.source)",
+	/* Also of rollups that went without this trigger, as with a session's end. */
+	aggwin_spi_run("SELECT r.rollup_id FROM aggwin.rollup AS r WHERE"
+				   " (SELECT count(*) FROM pg_class AS c WHERE c.oid IN"
+				   " (r.view, r.definition, r.state, r.delta, r.invalid, r.source)) < 6",
 				   SPI_OK_SELECT);
 	gone = result_column(1);
 	foreach(lc, gone)

@@ -50,7 +50,6 @@
 #include "utils/guc.h"
 #include "utils/pg_lsn.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(aggwin_refresh);
@@ -260,12 +259,6 @@ store_folded(Fold *fold, double elapsed_ms)
 		elog(ERROR, "rollup %d has no base tier", fold->row.rollup_id);
 }
 
-static bool
-relation_exists(Oid relid)
-{
-	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
-}
-
 /* Take the locks; false if the rollup is gone meanwhile. */
 static bool
 lock(Fold *fold, int32 rollup_id)
@@ -275,9 +268,8 @@ lock(Fold *fold, int32 rollup_id)
 		return false;
 	LockRelationOid(fold->row.source, AccessShareLock);
 	/* A drop of the source removes the rollup, too. */
-	return relation_exists(fold->row.source) &&
-		aggwin_find_rollup(rollup_id, &fold->row) &&
-		relation_exists(fold->row.view);
+	return aggwin_find_rollup(rollup_id, &fold->row) &&
+		aggwin_rollup_is_whole(&fold->row);
 }
 
 /*

@@ -18,7 +18,7 @@ COMMENT ON TABLE aggwin.rollup IS 'one row a rollup: the view that users query a
 GRANT SELECT ON aggwin.rollup TO PUBLIC;
 
 CREATE TABLE aggwin.tier (
-	rollup_id integer NOT NULL REFERENCES aggwin.rollup ON DELETE CASCADE,
+	rollup_id integer NOT NULL REFERENCES aggwin.rollup,
 	level smallint NOT NULL DEFAULT 0,
 	width interval,
 	folded pg_snapshot NOT NULL,
@@ -167,6 +167,7 @@ CREATE FUNCTION aggwin.on_drop() RETURNS event_trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_on_drop';
 COMMENT ON FUNCTION aggwin.on_drop() IS 'private: removes what a dropped rollup leaves behind';
 CREATE EVENT TRIGGER aggwin_on_drop ON sql_drop EXECUTE FUNCTION aggwin.on_drop();
+ALTER EVENT TRIGGER aggwin_on_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER aggwin_on_drop IS 'removes what a dropped rollup leaves behind';
 
 CREATE FUNCTION aggwin.on_ddl() RETURNS event_trigger
@@ -176,4 +177,5 @@ CREATE EVENT TRIGGER aggwin_on_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
 		'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE RULE', 'CREATE TRIGGER', 'ALTER TRIGGER')
 	EXECUTE FUNCTION aggwin.on_ddl();
+ALTER EVENT TRIGGER aggwin_on_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER aggwin_on_ddl IS 'refuses changes of a source that its rollups could not follow';

@@ -14,7 +14,8 @@ PG_FUNCTION_INFO_V1(aggwin_rollup_pending);
  * aggwin.rollup_pending(rollup_id): the number of pending deltas, the age of
  * the oldest pending change (zero if there is none), and how many buckets
  * pending invalid ranges touch: NULL if all, and a bucket once for each
- * statement that touched it. All NULL if there is no such rollup.
+ * statement that touched it. All NULL if there is no such rollup, or not all of
+ * it.
  */
 Datum
 aggwin_rollup_pending(PG_FUNCTION_ARGS)
@@ -31,7 +32,7 @@ aggwin_rollup_pending(PG_FUNCTION_ARGS)
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
 	desc = BlessTupleDesc(desc);
-	if (!aggwin_find_rollup(rollup_id, &row))
+	if (!aggwin_find_rollup(rollup_id, &row) || !aggwin_rollup_is_whole(&row))
 		PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 
 	names = aggwin_rollup_names(&row);
