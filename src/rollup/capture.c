@@ -175,6 +175,8 @@ capture_grouped(RollupCapture *rollup, TriggerData *trigger,
 	int			rc;
 
 	aggwin_sandbox_enter(&saved, rollup->owner, true);
+	/* A plan first made for a small batch must do for a large one. */
+	aggwin_pin("enable_sort", "off");
 	connect_with(trigger);
 	if (rollup->batch == NULL)
 		rollup->batch = prepare(rollup->batch_sql);
