@@ -200,7 +200,8 @@ BEGIN
 	EXECUTE command INTO answer;
 	RETURN coalesce(answer, 'done');
 EXCEPTION WHEN OTHERS THEN
-	RETURN sqlerrm;
+	-- As PostgreSQL 16 and later say it.
+	RETURN regexp_replace(sqlerrm, '^must be superuser to (alter|create) superuser.*', 'permission denied to \1 role');
 END
 $$;
 CREATE FUNCTION outcome(command text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN regress_rollup_maker.attempt(command); END';
