@@ -108,6 +108,8 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 							state, aggwin_sql_key_columns(spec)), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ADD captured_at timestamptz NOT NULL,"
 							" ADD xid xid8 NOT NULL", delta), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ALTER xid SET (n_distinct = -1)", delta),
+				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", delta), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (spans %s NOT NULL,"
 							" nulls boolean NOT NULL, buckets bigint,"

@@ -27,6 +27,13 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
+/*
+ * An upper bound that bounds nothing, but makes a range of the condition: the
+ * planner expects few rows of a range and many of an open end, and would read
+ * all of delta, dead rows included, to find many.
+ */
+#define LAST_XID "'18446744073709551615'::xid8"
+
 /* Index scans of the source for one read; more become one. */
 #define MAX_SCANS 64
 
@@ -120,7 +127,7 @@ append_common(StringInfo s, const RollupSpec *spec, const RollupNames *names)
 					 " WHERE i.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[])"
 					 " UNION ALL "
 					 "SELECT i.spans, i.nulls FROM %2$s AS i"
-					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f)) AS p) AS v) ",
+					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f) AND i.xid <= " LAST_XID ") AS p) AS v) ",
 					 names->rollup_id, names->invalid,
 					 aggwin_sql_scans("v.spans",
 									  aggwin_has_time_index(spec) ? MAX_SCANS : 1));
@@ -137,7 +144,7 @@ append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names)
 					 " WHERE d.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[]) AND %s",
 					 delta_columns, names->delta, valid("d"));
 	appendStringInfo(s, " UNION ALL SELECT %s FROM %s AS d"
-					 " WHERE d.xid >= (SELECT f.xmax FROM folded AS f) AND %s",
+					 " WHERE d.xid >= (SELECT f.xmax FROM folded AS f) AND d.xid <= " LAST_XID " AND %s",
 					 delta_columns, names->delta, valid("d"));
 	appendStringInfo(s, " UNION ALL %s",
 					 aggwin_sql_groups_in_spans(spec, names->source,
