@@ -371,6 +371,25 @@ SELECT * FROM remains();
 DROP TABLE t CASCADE;
 SELECT * FROM remains();
 
+-- A generated column that is computed anew, where the server can do that.
+CREATE TABLE generating (ts timestamptz, v int, double int GENERATED ALWAYS AS (v * 2) STORED);
+INSERT INTO generating VALUES ('2024-01-01Z', 1), ('2024-01-02Z', 2);
+SELECT make_rollup('generated', 'SELECT aggwin.time_bucket(''1 day'', ts) AS bucket, sum(double) AS d FROM generating GROUP BY 1');
+SELECT * FROM fold_and_compare('generated');
+DO $$
+BEGIN
+	IF current_setting('server_version_num')::int >= 170000 THEN
+		EXECUTE 'ALTER TABLE generating ALTER double SET EXPRESSION AS (v * 3)';
+	ELSE
+		ALTER TABLE generating ADD more float8 DEFAULT random();
+	END IF;
+END
+$$;
+SELECT * FROM compare('generated');
+SELECT invalid_buckets FROM aggwin.rollup_status WHERE rollup = 'generated'::regclass;
+SELECT * FROM fold_and_compare('generated');
+DROP TABLE generating CASCADE;
+
 -- Owners ---------------------------------------------------------------------------------------
 
 CREATE ROLE regress_rollup_owner;

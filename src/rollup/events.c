@@ -11,6 +11,9 @@
  * refused. Where a trigger is disabled or replaced, the rollups of the source
  * fall dormant: everything is invalid until the triggers are back (fold.c). A
  * new owner of the view becomes owner of all the parts.
+ *
+ * table_rewrite: since PostgreSQL 17 a generated column can get another
+ * expression, which no trigger on rows sees. What was made of it is invalid.
  */
 #include "postgres.h"
 
@@ -33,6 +36,7 @@
 
 PG_FUNCTION_INFO_V1(aggwin_on_drop);
 PG_FUNCTION_INFO_V1(aggwin_on_ddl);
+PG_FUNCTION_INFO_V1(aggwin_on_rewrite);
 
 static void
 check_called_as_event_trigger(FunctionCallInfo fcinfo)
@@ -173,6 +177,41 @@ aggwin_on_drop(PG_FUNCTION_ARGS)
 	PG_RETURN_NULL();
 }
 
+/* Make rollups invalid, those whose invalid tables are in the last result. */
+static void
+invalidate_result(void)
+{
+	List	   *invalid = result_column(1);
+	ListCell   *lc;
+
+	foreach(lc, invalid)
+		aggwin_invalid_write_all(lfirst_oid(lc));
+}
+
+/* table_rewrite ----------------------------------------------------------- */
+
+Datum
+aggwin_on_rewrite(PG_FUNCTION_ARGS)
+{
+	Sandbox		saved;
+
+	check_called_as_event_trigger(fcinfo);
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_connect();
+	aggwin_spi_run("SELECT r.invalid::oid FROM aggwin.rollup AS r"
+				   " WHERE r.source = pg_event_trigger_table_rewrite_oid() AND EXISTS ("
+				   "SELECT FROM pg_rewrite AS w"
+				   " JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
+				   " JOIN pg_attribute AS a ON d.refclassid = 'pg_class'::regclass"
+				   " AND d.refobjid = a.attrelid AND d.refobjsubid = a.attnum"
+				   " WHERE w.ev_class = r.definition AND a.attrelid = r.source AND a.attgenerated <> '')",
+				   SPI_OK_SELECT);
+	invalidate_result();
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	PG_RETURN_NULL();
+}
+
 /* ddl_command_end --------------------------------------------------------- */
 
 /* Parts whose owner is not the view's. */
@@ -271,15 +310,10 @@ enable_always(void)
 static void
 make_dormant(void)
 {
-	List	   *invalid;
-	ListCell   *lc;
-
 	aggwin_spi_run("SELECT DISTINCT r.invalid::oid FROM " TOUCHED_TABLES " AS d"
 				   " JOIN aggwin.rollup AS r ON r.source = d.relid"
 				   " WHERE NOT aggwin.captures_everything(r.source)", SPI_OK_SELECT);
-	invalid = result_column(1);
-	foreach(lc, invalid)
-		aggwin_invalid_write_all(lfirst_oid(lc));
+	invalidate_result();
 }
 
 /*

@@ -179,3 +179,10 @@ CREATE EVENT TRIGGER aggwin_on_ddl ON ddl_command_end
 	EXECUTE FUNCTION aggwin.on_ddl();
 ALTER EVENT TRIGGER aggwin_on_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER aggwin_on_ddl IS 'refuses changes of a source that its rollups could not follow';
+
+CREATE FUNCTION aggwin.on_rewrite() RETURNS event_trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_on_rewrite';
+COMMENT ON FUNCTION aggwin.on_rewrite() IS 'private: has rollups follow generated columns that are computed anew';
+CREATE EVENT TRIGGER aggwin_on_rewrite ON table_rewrite EXECUTE FUNCTION aggwin.on_rewrite();
+ALTER EVENT TRIGGER aggwin_on_rewrite ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER aggwin_on_rewrite IS 'has rollups follow generated columns that are computed anew';
