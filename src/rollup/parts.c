@@ -97,6 +97,9 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 		" autovacuum_vacuum_insert_threshold = -1,"
 		" vacuum_truncate = off";
 
+	/* reserve_pages() makes pages of this kind. */
+	aggwin_pin("default_table_access_method", "heap");
+
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (%s)",
 							delta, columns, churn), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (fillfactor = %d)",
