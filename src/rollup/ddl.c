@@ -325,6 +325,12 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 	/* Whatever the query's functions do, they do as their author. */
 	aggwin_sandbox_enter(&saved, user, true);
 	spec = aggwin_load_spec(row->definition);
+	/* Its names were looked up a second time. */
+	if (spec->source != row->source)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_IN_USE),
+				 errmsg("the rollup query named another table a moment ago"),
+				 errhint("Name the source table with its schema.")));
 	names.source = aggwin_relation_name(row->source);
 	columns = aggwin_column_definitions(aggwin_sql_empty_groups(spec, &names));
 	/* To start the query is enough to learn whether they may call them. */
