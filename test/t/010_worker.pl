@@ -220,6 +220,8 @@ cmp_ok(scalar @folds, '<=', 4 * $seconds + 1, "rarer folds beside an old snapsho
 $holder->query_safe('COMMIT');
 $holder->quit;
 reload($node, log_min_fold_duration => -1);
+ok($node->poll_query_until('app', "SELECT pending_deltas = 0 FROM aggwin.rollup_status WHERE rollup = 'healthy'::regclass"),
+	'they catch up when it is gone');
 
 # A rollup that cannot be locked
 reload($node, lock_timeout => '100ms');
