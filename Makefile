@@ -19,7 +19,7 @@ PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 EXTRA_CLEAN = aggwin--*.sql aggwin--*.sql.tmp
 
 # In the order of the folders: what stands later may use what stands earlier.
-SQL_PARTS = $(wildcard src/core/*.sql src/window/*.sql src/summary/*.sql) \
+SQL_PARTS = $(wildcard src/core/*.sql src/window/*.sql) $(sort $(wildcard src/summary/*.sql)) \
 	$(wildcard src/rollup/*.sql) $(wildcard src/emit/*.sql src/metrics/*.sql src/pipeline/*.sql) \
 	$(wildcard src/worker/*.sql)
 

@@ -1,0 +1,83 @@
+/*
+ * summary.h - what all summary types have in common
+ *
+ * A summary is a varlena with a head of eight bytes and one of two layouts:
+ *
+ *   stored     what tables, COPY BINARY and pg_dump see: bytes as core/wire.h
+ *              writes them, with no padding; equal summaries are equal bytes
+ *   working    what an aggregate mutates in place: aligned, with room to grow.
+ *              It leaves an aggregate only for another process of the same
+ *              query (parallel workers pass states on unfinished).
+ *
+ * Every function takes both, as whoever writes an aggregate of his own over the
+ * transition functions may see the second. What an aggregate's transition or
+ * combine function gives when it is called outside of an aggregate is stored.
+ */
+#ifndef AGGWIN_SUMMARY_H
+#define AGGWIN_SUMMARY_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "nodes/nodes.h"
+#include "utils/array.h"
+
+#include "core/wire.h"
+
+/* In every value: never renumber. */
+typedef enum SummaryType
+{
+	SUMMARY_HISTOGRAM = 0xA1,
+	SUMMARY_EXP_HISTOGRAM = 0xA2,
+	SUMMARY_TOPK = 0xA3,
+	SUMMARY_COUNTER = 0xA4,
+	SUMMARY_STATS = 0xA5,
+	SUMMARY_TIMED = 0xA6,
+} SummaryType;
+
+#define SUMMARY_VERSION		1
+
+#define SUMMARY_STORED		0
+#define SUMMARY_WORKING		1
+
+typedef struct Summary
+{
+	int32		vl_len_;		/* varlena header: never set directly */
+	uint8		type;			/* SummaryType */
+	uint8		version;		/* SUMMARY_VERSION */
+	uint8		layout;			/* SUMMARY_STORED or SUMMARY_WORKING */
+	uint8		reserved;		/* zero */
+} Summary;
+
+#define SUMMARY_PAYLOAD(summary) ((uint8 *) (summary) + sizeof(Summary))
+#define SUMMARY_PAYLOAD_SIZE(summary) (VARSIZE(summary) - sizeof(Summary))
+
+extern const char *aggwin_summary_name(SummaryType type);
+extern Summary *aggwin_summary_get(Datum datum, SummaryType type);
+extern Summary *aggwin_summary_alloc(SummaryType type, uint8 layout, Size size);
+extern void aggwin_summary_reader(WireReader *reader, const Summary *summary);
+extern Summary *aggwin_summary_finish(Summary *summary, const uint8 *end);
+extern void aggwin_summary_corrupt(SummaryType type, const char *detail) pg_attribute_noreturn();
+
+extern Summary *aggwin_summary_receive(StringInfo message, SummaryType type);
+extern void aggwin_summary_refuse(SummaryType type, const char *detail) pg_attribute_noreturn();
+extern bytea *aggwin_summary_send(const Summary *stored);
+
+extern void aggwin_check_fraction(double fraction);
+typedef double (*PercentileFunction) (const void *state, double fraction);
+extern Datum aggwin_percentiles(const void *state, ArrayType *fractions,
+								PercentileFunction percentile);
+
+/*
+ * Is this call one of an aggregate, whose first argument is then ours to change?
+ * What AggCheckCallContext() finds out, without the call: this runs for each row.
+ */
+static inline bool
+aggwin_in_aggregate(FunctionCallInfo fcinfo)
+{
+	return fcinfo->context != NULL &&
+		(IsA(fcinfo->context, AggState) || IsA(fcinfo->context, WindowAggState));
+}
+
+#endif							/* AGGWIN_SUMMARY_H */
