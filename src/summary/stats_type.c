@@ -134,6 +134,7 @@ Datum
 aggwin_stats_recv(PG_FUNCTION_ARGS)
 {
 	Summary    *summary = aggwin_summary_receive((StringInfo) PG_GETARG_POINTER(0), SUMMARY_STATS);
+	Summary    *canonical;
 	Stats		stats;
 	const char *problem;
 
@@ -141,7 +142,9 @@ aggwin_stats_recv(PG_FUNCTION_ARGS)
 	problem = aggwin_stats_check(&stats);
 	if (problem != NULL)
 		aggwin_summary_refuse(SUMMARY_STATS, problem);
-	PG_RETURN_POINTER(encode(&stats));
+	canonical = encode(&stats);
+	aggwin_summary_check_canonical(summary, canonical);
+	PG_RETURN_POINTER(canonical);
 }
 
 Datum

@@ -50,7 +50,7 @@ aggwin_summary_get(Datum datum, SummaryType type)
 	Summary    *summary = (Summary *) PG_DETOAST_DATUM(datum);
 
 	if (unlikely(VARSIZE(summary) < sizeof(Summary) || summary->type != type ||
-				 summary->layout > SUMMARY_WORKING || summary->reserved != 0))
+				 summary->layout > SUMMARY_BUFFER || summary->reserved != 0))
 		aggwin_summary_corrupt(type, "It does not begin as values of this type do.");
 	if (unlikely(summary->version != SUMMARY_VERSION))
 		ereport(ERROR,
@@ -131,6 +131,15 @@ aggwin_summary_receive(StringInfo message, SummaryType type)
 	summary = aggwin_summary_alloc(type, SUMMARY_STORED, sizeof(Summary) + length);
 	pq_copymsgbytes(message, (char *) SUMMARY_PAYLOAD(summary), length);
 	return summary;
+}
+
+/* Equal values are equal bytes: refuse what aggwin would have written differently. */
+void
+aggwin_summary_check_canonical(const Summary *received, const Summary *canonical)
+{
+	if (VARSIZE(received) != VARSIZE(canonical) ||
+		memcmp(received, canonical, VARSIZE(received)) != 0)
+		aggwin_summary_refuse(received->type, "It is not written as aggwin writes it.");
 }
 
 bytea *

@@ -1,16 +1,17 @@
 /*
  * summary.h - what all summary types have in common
  *
- * A summary is a varlena with a head of eight bytes and one of two layouts:
+ * A summary is a varlena with a head of eight bytes and one of these layouts:
  *
  *   stored     what tables, COPY BINARY and pg_dump see: bytes as core/wire.h
  *              writes them, with no padding; equal summaries are equal bytes
  *   working    what an aggregate mutates in place: aligned, with room to grow.
  *              It leaves an aggregate only for another process of the same
- *              query (parallel workers pass states on unfinished).
+ *              query (parallel workers pass states on unfinished). Some types
+ *              have a second one of these, the buffer, for their first values.
  *
- * Every function takes both, as whoever writes an aggregate of his own over the
- * transition functions may see the second. What an aggregate's transition or
+ * Every function takes all, as whoever writes an aggregate of his own over the
+ * transition functions may see them. What an aggregate's transition or
  * combine function gives when it is called outside of an aggregate is stored.
  */
 #ifndef AGGWIN_SUMMARY_H
@@ -40,13 +41,14 @@ typedef enum SummaryType
 
 #define SUMMARY_STORED		0
 #define SUMMARY_WORKING		1
+#define SUMMARY_BUFFER		2
 
 typedef struct Summary
 {
 	int32		vl_len_;		/* varlena header: never set directly */
 	uint8		type;			/* SummaryType */
 	uint8		version;		/* SUMMARY_VERSION */
-	uint8		layout;			/* SUMMARY_STORED or SUMMARY_WORKING */
+	uint8		layout;			/* SUMMARY_STORED, …_WORKING or …_BUFFER */
 	uint8		reserved;		/* zero */
 } Summary;
 
@@ -62,6 +64,7 @@ extern void aggwin_summary_corrupt(SummaryType type, const char *detail) pg_attr
 
 extern Summary *aggwin_summary_receive(StringInfo message, SummaryType type);
 extern void aggwin_summary_refuse(SummaryType type, const char *detail) pg_attribute_noreturn();
+extern void aggwin_summary_check_canonical(const Summary *received, const Summary *canonical);
 extern bytea *aggwin_summary_send(const Summary *stored);
 
 extern void aggwin_check_fraction(double fraction);
@@ -78,6 +81,22 @@ aggwin_in_aggregate(FunctionCallInfo fcinfo)
 {
 	return fcinfo->context != NULL &&
 		(IsA(fcinfo->context, AggState) || IsA(fcinfo->context, WindowAggState));
+}
+
+/*
+ * The state that an aggregate may change in place, its first argument; NULL if
+ * that is none, for whatever reason. Nothing is looked at twice, for each row.
+ */
+static inline Summary *
+aggwin_summary_in_place(FunctionCallInfo fcinfo, SummaryType type)
+{
+	Summary    *state = (Summary *) PG_GETARG_POINTER(0);
+
+	if (!PG_ARGISNULL(0) && aggwin_in_aggregate(fcinfo) &&
+		!VARATT_IS_EXTENDED(state) && state->type == type &&
+		state->version == SUMMARY_VERSION && state->layout != SUMMARY_STORED)
+		return state;
+	return NULL;
 }
 
 #endif							/* AGGWIN_SUMMARY_H */
