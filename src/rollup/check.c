@@ -198,6 +198,17 @@ aggwin_check_raw_query(SelectStmt *stmt, const char *text)
 			   "FOR UPDATE or FOR SHARE", NULL);
 }
 
+/* What merges and tells the same, or nearly. */
+static const char *
+ordered_set_hint(const char *name)
+{
+	if (strncmp(name, "percentile", strlen("percentile")) == 0)
+		return "Percentiles merge as histograms: aggwin.percentile(aggwin.exp_hist_agg(value), 0.95).";
+	if (strcmp(name, "mode") == 0)
+		return "Store aggwin.topk_agg(value, 1) and read it by aggwin.top().";
+	return "Store counts of value ranges instead, for example count(*) FILTER (WHERE …).";
+}
+
 /* Refuse an aggregate call that cannot be merged, with the way out. */
 static void
 check_aggregate(Aggref *aggref, CheckContext *context)
@@ -211,7 +222,7 @@ check_aggregate(Aggref *aggref, CheckContext *context)
 				 errmsg("ordered-set aggregate %s cannot be used in a rollup query",
 						name),
 				 errdetail("It needs all rows at once; its parts cannot be merged."),
-				 errhint("Store counts of value ranges instead, for example count(*) FILTER (WHERE …)."),
+				 errhint("%s", ordered_set_hint(name)),
 				 place(text, aggref->location)));
 	if (aggref->aggdistinct != NIL)
 		ereport(ERROR,
@@ -229,7 +240,7 @@ check_aggregate(Aggref *aggref, CheckContext *context)
 				 errmsg("aggregate %s cannot be used in a rollup query",
 						format_procedure(aggref->aggfnoid)),
 				 errdetail("aggwin does not know how to merge its parts."),
-				 errhint("Mergeable are count, sum, avg, min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor and the stddev and variance families."),
+				 errhint("Mergeable are count, sum, avg, min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor, the stddev and variance families, and aggwin's hist_agg, exp_hist_agg, topk_agg, stats_agg and merge."),
 				 place(text, aggref->location)));
 }
 

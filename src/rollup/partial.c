@@ -15,6 +15,7 @@
  *   var, stddev (exact)     sum, count, sum of squares   numeric formula
  *   var, stddev (float)     {N, Sx, Sxx}                 the server's finals
  *   min, max, bool, bit     the same                     the same
+ *   aggwin's summaries      the summary                  merge of summaries
  *
  * An exact sum is stored with its count of non-null arguments, so that rows can
  * be taken away again and the sum of nothing is still NULL. Nothing can be
@@ -24,15 +25,21 @@
 
 #include "rollup/spec.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "core/spi_util.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_func.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 #define COMBINE_ADD		"coalesce(%1$s + %2$s, %1$s, %2$s)"
+#define COMBINE_SUMMARY	"coalesce(%1$s OPERATOR(aggwin.+) %2$s, %1$s, %2$s)"
 #define COMBINE_MOMENTS	"coalesce(float8_combine(%1$s, %2$s), %1$s, %2$s)"
 
 /* Aggregates that merge by themselves. */
@@ -106,6 +113,47 @@ find_variance(const char *name)
 }
 
 /*
+ * Parts of a counter that overlap in time do not merge exactly, and the rows of
+ * statements do overlap.
+ */
+static bool
+is_counter(Oid type)
+{
+	Oid			counter = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+										  CStringGetDatum("counter"),
+										  ObjectIdGetDatum(aggwin_schema()));
+
+	return type == counter;
+}
+
+/*
+ * The transition function of an aggregate of aggwin's whose state is its result
+ * and merges exactly, or within the bounds that it states: called with NULL for
+ * the state, it gives the summary of one row. InvalidOid for all others.
+ */
+static Oid
+summary_transition(Aggref *aggref)
+{
+	HeapTuple	tuple;
+	Form_pg_aggregate form;
+	Oid			transition = InvalidOid;
+
+	if (get_func_namespace(aggref->aggfnoid) != aggwin_schema())
+		return InvalidOid;
+	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	if (form->aggtranstype == aggref->aggtype &&
+		!is_counter(aggref->aggtype) &&
+		OidIsValid(LookupFuncName(list_make2(makeString("aggwin"), makeString("merge")),
+								  1, &aggref->aggtype, true)))
+		transition = form->aggtransfn;
+	ReleaseSysCache(tuple);
+	return transition;
+}
+
+/*
  * Can this call be answered from merged partials? Looks at the function only;
  * DISTINCT, ORDER BY and the like are for the caller to refuse.
  */
@@ -114,7 +162,9 @@ aggwin_decomposable(Aggref *aggref)
 {
 	const char *name = builtin_name(aggref);
 
-	return name != NULL &&
+	if (name == NULL)
+		return OidIsValid(summary_transition(aggref));
+	return
 		(strcmp(name, "count") == 0 || strcmp(name, "sum") == 0 ||
 		 strcmp(name, "avg") == 0 ||
 		 find_self_merging(name) != NULL || find_variance(name) != NULL);
@@ -264,6 +314,33 @@ decompose_variance(Call *call, const Variance *variance)
 					variance->final, count, sum, squares);
 }
 
+/* A summary is its own partial: what merges over time and what it is built of. */
+static char *
+decompose_summary(Call *call, Aggref *aggref, List *context)
+{
+	StringInfoData arguments;
+	const char *separator = "";
+	Oid			transition = summary_transition(aggref);
+	ListCell   *lc;
+
+	initStringInfo(&arguments);
+	foreach(lc, aggref->args)
+	{
+		TargetEntry *argument = lfirst_node(TargetEntry, lc);
+
+		appendStringInfo(&arguments, "%s%s", separator,
+						 deparse_expression((Node *) argument->expr, context, true, true));
+		separator = ", ";
+	}
+	return add_partial(call,
+					   psprintf("aggwin.%s(%s)", quote_identifier(get_func_name(aggref->aggfnoid)),
+								arguments.data),
+					   psprintf("aggwin.%s(NULL::%s, %s)",
+								quote_identifier(get_func_name(transition)),
+								format_type_be(aggref->aggtype), arguments.data),
+					   "aggwin.merge", COMBINE_SUMMARY);
+}
+
 /*
  * Add the partials that aggref needs to the spec and return the expression,
  * in terms of "u", that gives the call's value and type. context deparses
@@ -290,6 +367,9 @@ aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context)
 	if (aggref->aggfilter != NULL)
 		call.filter = deparse_expression((Node *) aggref->aggfilter, context,
 										 true, true);
+
+	if (call.name == NULL)
+		return psprintf("(%s)::%s", decompose_summary(&call, aggref, context), type);
 
 	self = find_self_merging(call.name);
 	variance = find_variance(call.name);
