@@ -45,9 +45,8 @@ typedef struct ExpTable
 	double		sum;			/* infinite when finite values overflowed it */
 	double		min;
 	double		max;
-	double		asked_error;	/* 0: not known */
 	int32		max_buckets;
-	int32		unused;			/* zero */
+	float		asked_error;	/* 0: not known */
 	ExpSlot		slots[FLEXIBLE_ARRAY_MEMBER];
 } ExpTable;
 
@@ -107,31 +106,44 @@ aggwin_exp_key(int32 index, bool negative)
 }
 
 /*
+ * The bucket of a value, if it is an ordinary number and the scale has a table.
+ * False for zero, subnormal numbers, infinities and NaN.
+ */
+static inline bool
+aggwin_exp_index_fast(double value, int scale, int32 *index, bool *negative)
+{
+	const ExpSlice *slices;
+	uint64		bits;
+	uint64		magnitude;
+
+	memcpy(&bits, &value, sizeof(bits));
+	magnitude = bits & ~(UINT64CONST(1) << 63);
+	if (unlikely(magnitude - (UINT64CONST(1) << EXP_MANTISSA_BITS) >=
+				 UINT64CONST(0x7FE0000000000000) || scale < 0))
+		return false;
+	slices = aggwin_exp_slices[scale];
+	if (unlikely(slices == NULL))
+		return false;
+	*index = aggwin_exp_index_of_bits(magnitude - 1, slices, scale);
+	*negative = bits != magnitude;
+	return true;
+}
+
+/*
  * Count a value whose bucket has a slot at its home already. False if nothing
  * was done, as there is more to it: aggwin_exp_table_add() then.
  */
 static inline bool
 aggwin_exp_table_count(ExpTable *table, double value)
 {
-	const ExpSlice *slices;
 	ExpSlot    *slot;
-	uint64		bits;
-	uint64		magnitude;
 	uint32		key;
+	int32		index;
+	bool		negative;
 
-	memcpy(&bits, &value, sizeof(bits));
-	magnitude = bits & ~(UINT64CONST(1) << 63);
-
-	/* zero, subnormal, infinite or NaN; a scale without tables */
-	if (unlikely(magnitude - (UINT64CONST(1) << EXP_MANTISSA_BITS) >=
-				 UINT64CONST(0x7FE0000000000000) || table->scale < 0))
+	if (!aggwin_exp_index_fast(value, table->scale, &index, &negative))
 		return false;
-	slices = aggwin_exp_slices[table->scale];
-	if (unlikely(slices == NULL))
-		return false;
-
-	key = aggwin_exp_key(aggwin_exp_index_of_bits(magnitude - 1, slices, table->scale),
-						 bits != magnitude);
+	key = aggwin_exp_key(index, negative);
 	slot = &table->slots[key & table->mask];
 	if (unlikely(slot->key != key || slot->count == PG_UINT32_MAX ||
 				 table->count == PG_INT64_MAX))

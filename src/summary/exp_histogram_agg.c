@@ -17,7 +17,7 @@ PG_FUNCTION_INFO_V1(aggwin_exp_histogram_transition);
 PG_FUNCTION_INFO_V1(aggwin_exp_histogram_merge);
 PG_FUNCTION_INFO_V1(aggwin_exp_histogram_final);
 
-static void
+static void pg_attribute_noreturn()
 overflow(void)
 {
 	ereport(ERROR,
@@ -45,7 +45,25 @@ new_buffer(uint8 capacity, int scale, int max_buckets)
 	return summary;
 }
 
-/* The same state with twice the room: a larger buffer, a table, a larger table. */
+/* The same state as a table. */
+static Summary *
+as_table(Summary *old)
+{
+	Summary    *summary;
+	ExpList		list;
+	int32		position = 0;
+
+	if (old->layout == SUMMARY_WORKING)
+		return old;
+	aggwin_exp_list_of_buffer(&list, buffer_of(old));
+	summary = new_table(aggwin_exp_capacity_for(list.length), list.scale, list.max_buckets);
+	table_of(summary)->asked_error = buffer_of(old)->asked_error;
+	(void) aggwin_exp_table_merge(table_of(summary), &list, &position);
+	Assert(position == list.length);
+	return summary;
+}
+
+/* The same state with about twice the room: a larger buffer, a table, a larger table. */
 static Summary *
 grow(Summary *old)
 {
@@ -66,15 +84,7 @@ grow(Summary *old)
 		aggwin_exp_buffer_copy(buffer_of(summary), buffer);
 	}
 	else
-	{
-		ExpList		list;
-		int32		position = 0;
-
-		aggwin_exp_list_of_buffer(&list, buffer_of(old));
-		summary = new_table(aggwin_exp_capacity_for(list.length), list.scale, list.max_buckets);
-		table_of(summary)->asked_error = buffer_of(old)->asked_error;
-		(void) aggwin_exp_table_merge(table_of(summary), &list, &position);
-	}
+		summary = as_table(old);
 	return summary;
 }
 
@@ -82,21 +92,33 @@ grow(Summary *old)
 static Summary *
 add_value(Summary *state, double value)
 {
-	for (;; state = grow(state))
+	for (;;)
 	{
-		ExpResult	result;
-
 		if (state->layout == SUMMARY_BUFFER)
 		{
-			if (aggwin_exp_buffer_add(buffer_of(state), value))
-				return state;
+			switch (aggwin_exp_buffer_add(buffer_of(state), value))
+			{
+				case EXP_BUFFERED:
+					return state;
+				case EXP_BUFFER_FULL:
+					state = grow(state);
+					break;
+				case EXP_BUFFER_FAR:
+					state = as_table(state);
+					break;
+			}
 			continue;
 		}
-		result = aggwin_exp_table_add(table_of(state), value);
-		if (result == EXP_OVERFLOW)
-			overflow();
-		if (result == EXP_ADDED)
-			return state;
+		switch (aggwin_exp_table_add(table_of(state), value))
+		{
+			case EXP_ADDED:
+				return state;
+			case EXP_FULL:
+				state = grow(state);
+				break;
+			case EXP_OVERFLOW:
+				overflow();
+		}
 	}
 }
 
@@ -148,8 +170,7 @@ merge(Summary *state, Datum datum)
 	int32		position = 0;
 
 	aggwin_exp_histogram_list(&list, from);
-	while (state->layout == SUMMARY_BUFFER)
-		state = grow(state);
+	state = as_table(state);
 	while ((result = aggwin_exp_table_merge(table_of(state), &list, &position)) == EXP_FULL)
 		state = grow(state);
 	if (result == EXP_OVERFLOW)
@@ -207,7 +228,7 @@ first_state(FunctionCallInfo fcinfo)
 static void
 check_constants(FunctionCallInfo fcinfo, Summary *state)
 {
-	double		asked_error;
+	float		asked_error;
 	int32		max_buckets;
 
 	for (int i = 2; i < PG_NARGS(); i++)
@@ -225,7 +246,7 @@ check_constants(FunctionCallInfo fcinfo, Summary *state)
 		buffer_of(state)->max_buckets : table_of(state)->max_buckets;
 	if (asked_error == 0)
 		return;
-	if (asked_error != PG_GETARG_FLOAT8(2) ||
+	if (asked_error != (float) PG_GETARG_FLOAT8(2) ||
 		(PG_NARGS() > 3 && max_buckets != PG_GETARG_INT32(3)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
@@ -235,13 +256,13 @@ check_constants(FunctionCallInfo fcinfo, Summary *state)
 
 /* Are they what they were at the group's first row? Never NULL then. */
 static inline bool
-same_constants(FunctionCallInfo fcinfo, const ExpTable *table)
+same_constants(FunctionCallInfo fcinfo, float asked_error, int32 max_buckets)
 {
 	if (PG_NARGS() == 2)
 		return true;
-	return !PG_ARGISNULL(2) && table->asked_error == PG_GETARG_FLOAT8(2) &&
+	return !PG_ARGISNULL(2) && asked_error == (float) PG_GETARG_FLOAT8(2) &&
 		(PG_NARGS() == 3 ||
-		 (!PG_ARGISNULL(3) && table->max_buckets == PG_GETARG_INT32(3)));
+		 (!PG_ARGISNULL(3) && max_buckets == PG_GETARG_INT32(3)));
 }
 
 static void
@@ -283,10 +304,24 @@ aggwin_exp_histogram_transition(PG_FUNCTION_ARGS)
 {
 	Summary    *state = aggwin_summary_in_place(fcinfo, SUMMARY_EXP_HISTOGRAM);
 
-	if (likely(state != NULL && state->layout == SUMMARY_WORKING && !PG_ARGISNULL(1) &&
-			   same_constants(fcinfo, table_of(state)) &&
-			   aggwin_exp_table_count(table_of(state), PG_GETARG_FLOAT8(1))))
-		PG_RETURN_POINTER(state);
+	if (unlikely(state == NULL || PG_ARGISNULL(1)))
+		return add_uncommon(fcinfo);
+	if (state->layout == SUMMARY_WORKING)
+	{
+		ExpTable   *table = table_of(state);
+
+		if (likely(same_constants(fcinfo, table->asked_error, table->max_buckets) &&
+				   aggwin_exp_table_count(table, PG_GETARG_FLOAT8(1))))
+			PG_RETURN_POINTER(state);
+	}
+	else
+	{
+		ExpBuffer  *buffer = buffer_of(state);
+
+		if (likely(same_constants(fcinfo, buffer->asked_error, buffer->max_buckets) &&
+				   aggwin_exp_buffer_count(buffer, PG_GETARG_FLOAT8(1))))
+			PG_RETURN_POINTER(state);
+	}
 	return add_uncommon(fcinfo);
 }
 

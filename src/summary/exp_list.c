@@ -24,21 +24,17 @@ position(const ExpBucket *bucket)
 #define ST_DEFINE
 #include "lib/sort_template.h"
 
-/* Put the buckets in order, and those together that are the same. */
+/* Put the buckets in order. */
 void
 aggwin_exp_list_sort(ExpList *list)
 {
-	int32		length = 1;
+	bool		sorted = true;
 
-	sort_buckets(list->buckets, list->length);
-	for (int32 i = 1; i < list->length; i++)
-	{
-		if (position(&list->buckets[length - 1]) == position(&list->buckets[i]))
-			list->buckets[length - 1].count += list->buckets[i].count;
-		else
-			list->buckets[length++] = list->buckets[i];
-	}
-	list->length = length;
+	/* those of small states are, unless there are negative ones */
+	for (int32 i = 1; i < list->length && sorted; i++)
+		sorted = position(&list->buckets[i - 1]) < position(&list->buckets[i]);
+	if (!sorted)
+		sort_buckets(list->buckets, list->length);
 }
 
 void
