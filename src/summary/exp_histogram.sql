@@ -118,6 +118,10 @@ CREATE FUNCTION aggwin.buckets(aggwin.exp_histogram, OUT lower double precision,
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 100 AS 'MODULE_PATHNAME', 'aggwin_exp_histogram_buckets';
 COMMENT ON FUNCTION aggwin.buckets(aggwin.exp_histogram) IS 'buckets that are not empty, with their bounds';
 
+CREATE FUNCTION aggwin.plot(aggwin.exp_histogram, width integer = 40) RETURNS SETOF text
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE ROWS 20 AS 'MODULE_PATHNAME', 'aggwin_exp_histogram_plot';
+COMMENT ON FUNCTION aggwin.plot(aggwin.exp_histogram, integer) IS 'bar chart, a line a row';
+
 -- operators
 
 CREATE FUNCTION aggwin.exp_histogram_plus(aggwin.exp_histogram, aggwin.exp_histogram) RETURNS aggwin.exp_histogram

@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "summary/exp_histogram_type.h"
+#include "summary/plot.h"
 
 #include <math.h>
 
@@ -22,18 +23,10 @@ PG_FUNCTION_INFO_V1(aggwin_exp_histogram_percentiles);
 PG_FUNCTION_INFO_V1(aggwin_exp_histogram_cdf);
 PG_FUNCTION_INFO_V1(aggwin_exp_histogram_relative_error);
 PG_FUNCTION_INFO_V1(aggwin_exp_histogram_buckets);
+PG_FUNCTION_INFO_V1(aggwin_exp_histogram_plot);
 
-/* The sum, unless finite values overflowed it. */
-static double
-finite_sum(const ExpList *list)
-{
-	if (!isfinite(list->sum) && isfinite(list->min) && isfinite(list->max))
-		ereport(ERROR,
-				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
-				 errmsg("sum of the values is out of range"),
-				 errhint("Percentiles, minimum and maximum of the histogram are not affected.")));
-	return list->sum;
-}
+/* A plot has at most so many lines; the scale is lowered for it. */
+#define PLOT_LINES	24
 
 /* Number of values. */
 Datum
@@ -52,7 +45,7 @@ aggwin_exp_histogram_total(PG_FUNCTION_ARGS)
 	ExpList		list;
 
 	aggwin_exp_histogram_get(&list, PG_GETARG_DATUM(0));
-	PG_RETURN_FLOAT8(finite_sum(&list));
+	PG_RETURN_FLOAT8(aggwin_summary_sum(list.sum, list.min, list.max));
 }
 
 /* Arithmetic mean, from the sum. */
@@ -62,7 +55,7 @@ aggwin_exp_histogram_mean(PG_FUNCTION_ARGS)
 	ExpList		list;
 
 	aggwin_exp_histogram_get(&list, PG_GETARG_DATUM(0));
-	PG_RETURN_FLOAT8(finite_sum(&list) / list.count);
+	PG_RETURN_FLOAT8(aggwin_summary_sum(list.sum, list.min, list.max) / list.count);
 }
 
 /* Smallest value, exact. */
@@ -158,5 +151,46 @@ aggwin_exp_histogram_buckets(PG_FUNCTION_ARGS)
 		values[2] = Int64GetDatum(list.buckets[i].count);
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
+	return (Datum) 0;
+}
+
+/* Join neighbours: the same histogram at the next lower scale. */
+static void
+halve(ExpList *list)
+{
+	int32		length = 0;
+
+	for (int32 i = 0; i < list->length; i++)
+	{
+		ExpBucket	bucket = list->buckets[i];
+
+		bucket.index >>= 1;
+		if (length > 0 && list->buckets[length - 1].sign == bucket.sign &&
+			list->buckets[length - 1].index == bucket.index)
+			list->buckets[length - 1].count += bucket.count;
+		else
+			list->buckets[length++] = bucket;
+	}
+	list->length = length;
+	list->scale--;
+}
+
+/* A bar chart of what is not empty. width: of the longest bar, in characters. */
+Datum
+aggwin_exp_histogram_plot(PG_FUNCTION_ARGS)
+{
+	ExpList		list;
+	PlotBucket *buckets;
+
+	aggwin_exp_histogram_get(&list, PG_GETARG_DATUM(0));
+	while (list.length > PLOT_LINES && list.scale > EXP_MIN_SCALE)
+		halve(&list);
+	buckets = palloc(list.length * sizeof(PlotBucket));
+	for (int32 i = 0; i < list.length; i++)
+	{
+		aggwin_exp_bucket_bounds(&list.buckets[i], list.scale, &buckets[i].lower, &buckets[i].upper);
+		buckets[i].count = list.buckets[i].count;
+	}
+	aggwin_plot(fcinfo, buckets, list.length, PG_GETARG_INT32(1));
 	return (Datum) 0;
 }

@@ -154,6 +154,18 @@ aggwin_summary_send(const Summary *stored)
 	return pq_endtypsend(&buf);
 }
 
+/* A sum of values, unless values that are all finite overflowed it. */
+double
+aggwin_summary_sum(double sum, double min, double max)
+{
+	if (!isfinite(sum) && isfinite(min) && isfinite(max))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("sum of the values is out of range"),
+				 errhint("Percentiles, minimum and maximum are not affected.")));
+	return sum;
+}
+
 void
 aggwin_check_fraction(double fraction)
 {

@@ -67,6 +67,7 @@ extern void aggwin_summary_refuse(SummaryType type, const char *detail) pg_attri
 extern void aggwin_summary_check_canonical(const Summary *received, const Summary *canonical);
 extern bytea *aggwin_summary_send(const Summary *stored);
 
+extern double aggwin_summary_sum(double sum, double min, double max);
 extern void aggwin_check_fraction(double fraction);
 typedef double (*PercentileFunction) (const void *state, double fraction);
 extern Datum aggwin_percentiles(const void *state, ArrayType *fractions,
