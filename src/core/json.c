@@ -34,20 +34,13 @@ field_value(JsonReader *reader, const char *field)
 	return value;
 }
 
-/* Parse text, which has to be an object of just these fields. */
-void
-aggwin_json_open(JsonReader *reader, const char *type, const char *text,
-				 const char *const *fields, int nfields)
+/* The reader's object has to have just these fields. */
+static void
+check_fields(JsonReader *reader, const char *const *fields, int nfields)
 {
-	Datum		parsed = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
 	JsonbIterator *iterator;
 	JsonbIteratorToken token;
 	JsonbValue	value;
-
-	reader->type = type;
-	reader->object = &DatumGetJsonbP(parsed)->root;
-	if (!JsonContainerIsObject(reader->object))
-		aggwin_json_refuse(reader, "It is not a JSON object.");
 
 	iterator = JsonbIteratorInit(reader->object);
 	while ((token = JsonbIteratorNext(&iterator, &value, true)) != WJB_DONE)
@@ -67,6 +60,20 @@ aggwin_json_open(JsonReader *reader, const char *type, const char *text,
 	}
 	for (int i = 0; i < nfields; i++)
 		(void) field_value(reader, fields[i]);
+}
+
+/* Parse text, which has to be an object of just these fields. */
+void
+aggwin_json_open(JsonReader *reader, const char *type, const char *text,
+				 const char *const *fields, int nfields)
+{
+	Datum		parsed = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+
+	reader->type = type;
+	reader->object = &DatumGetJsonbP(parsed)->root;
+	if (!JsonContainerIsObject(reader->object))
+		aggwin_json_refuse(reader, "It is not a JSON object.");
+	check_fields(reader, fields, nfields);
 }
 
 static double
@@ -118,6 +125,20 @@ int64
 aggwin_json_int8(JsonReader *reader, const char *field)
 {
 	return as_int8(reader, field, field_value(reader, field));
+}
+
+static char *
+as_string(JsonReader *reader, const char *what, JsonbValue *value)
+{
+	if (value->type != jbvString)
+		aggwin_json_refuse(reader, psprintf("\"%s\" has to be a string.", what));
+	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+char *
+aggwin_json_string(JsonReader *reader, const char *field)
+{
+	return as_string(reader, field, field_value(reader, field));
 }
 
 bool
@@ -176,6 +197,21 @@ aggwin_json_element_string(JsonReader *reader, const char *what,
 	if (value->type != jbvString)
 		aggwin_json_refuse(reader, psprintf("\"%s\" has to hold strings.", what));
 	return pnstrdup(value->val.string.val, value->val.string.len);
+}
+
+/* An element that is itself an object, of just these fields; element reads it. */
+void
+aggwin_json_element_object(JsonReader *element, JsonReader *reader, const char *what,
+						   JsonbContainer *array, int position,
+						   const char *const *fields, int nfields)
+{
+	JsonbValue *value = element_value(array, position);
+
+	if (value->type != jbvBinary || !JsonContainerIsObject(value->val.binary.data))
+		aggwin_json_refuse(reader, psprintf("\"%s\" has to hold objects.", what));
+	element->type = reader->type;
+	element->object = value->val.binary.data;
+	check_fields(element, fields, nfields);
 }
 
 /* An element that is itself an array, of just so many elements. */

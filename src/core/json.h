@@ -24,6 +24,7 @@ extern void aggwin_json_open(JsonReader *reader, const char *type,
 							 int nfields);
 extern double aggwin_json_float8(JsonReader *reader, const char *field);
 extern int64 aggwin_json_int8(JsonReader *reader, const char *field);
+extern char *aggwin_json_string(JsonReader *reader, const char *field);
 extern bool aggwin_json_bool(JsonReader *reader, const char *field);
 extern JsonbContainer *aggwin_json_array(JsonReader *reader, const char *field);
 
@@ -34,6 +35,10 @@ extern int64 aggwin_json_element_int8(JsonReader *reader, const char *what,
 									  JsonbContainer *array, int position);
 extern char *aggwin_json_element_string(JsonReader *reader, const char *what,
 										JsonbContainer *array, int position);
+extern void aggwin_json_element_object(JsonReader *element, JsonReader *reader,
+									   const char *what,
+									   JsonbContainer *array, int position,
+									   const char *const *fields, int nfields);
 extern JsonbContainer *aggwin_json_element_array(JsonReader *reader,
 												 const char *what,
 												 JsonbContainer *array,
