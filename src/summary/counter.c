@@ -401,6 +401,12 @@ aggwin_counter_extrapolate(const CounterSegment *whole, int64 from, int64 to, bo
 	covered += to_end < threshold ? to_end : average / 2;
 	factor = covered / sampled;
 	if (rate)
-		factor /= seconds(from, to);
+	{
+		uint64		range = (uint64) to - (uint64) from;
+
+		/* Prometheus has the seconds of a range rounded in this way */
+		factor /= (double) (range / USECS_PER_SEC) +
+			(double) (range % USECS_PER_SEC) / USECS_PER_SEC;
+	}
 	return increase * factor;
 }
