@@ -7,12 +7,17 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
 #include "utils/float.h"
 #include "utils/fmgrprotos.h"
+#include "utils/json.h"
 #include "utils/numeric.h"
+#include "utils/timestamp.h"
 
 void
 aggwin_json_refuse(JsonReader *reader, const char *detail)
@@ -242,4 +247,55 @@ aggwin_json_put_float8(StringInfo buf, double value)
 		double_to_shortest_decimal_buf(value, digits);
 		appendStringInfoString(buf, digits);
 	}
+}
+
+/* As aggwin_json_put_time() writes it, without quotes. */
+static char *
+time_text(int64 time, Oid type)
+{
+	char	   *text = palloc(MAXDATELEN + 1);
+	int			utc = 0;
+	Datum		datum;
+
+	if (type == DATEOID)
+		datum = DateADTGetDatum((DateADT) time);
+	else
+		datum = Int64GetDatum(time);
+	JsonEncodeDateTime(text, datum, type, type == TIMESTAMPTZOID ? &utc : NULL);
+	return text;
+}
+
+/* ISO 8601, whatever the settings; a plain number for int8. */
+void
+aggwin_json_put_time(StringInfo buf, int64 time, Oid type)
+{
+	if (type == INT8OID)
+		appendStringInfo(buf, INT64_FORMAT, time);
+	else
+		appendStringInfo(buf, "\"%s\"", time_text(time, type));
+}
+
+/* A time in just the form that it is written in, so that no setting matters. */
+int64
+aggwin_json_time(JsonReader *reader, const char *field, Oid type)
+{
+	char	   *text;
+	char	   *written;
+	int64		time;
+
+	if (type == INT8OID)
+		return aggwin_json_int8(reader, field);
+
+	text = aggwin_json_string(reader, field);
+	if (type == DATEOID)
+		time = DatumGetDateADT(DirectFunctionCall1(date_in, CStringGetDatum(text)));
+	else
+		time = DatumGetInt64(DirectFunctionCall3(type == TIMESTAMPTZOID ? timestamptz_in : timestamp_in,
+												 CStringGetDatum(text),
+												 ObjectIdGetDatum(InvalidOid),
+												 Int32GetDatum(-1)));
+	written = time_text(time, type);
+	if (strcmp(text, written) != 0)
+		aggwin_json_refuse(reader, psprintf("\"%s\" has to be written as %s.", field, written));
+	return time;
 }

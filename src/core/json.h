@@ -48,4 +48,8 @@ extern void aggwin_json_refuse(JsonReader *reader, const char *detail) pg_attrib
 
 extern void aggwin_json_put_float8(StringInfo buf, double value);
 
+/* Times: timestamptz (in UTC), timestamp, date, or int8. */
+extern void aggwin_json_put_time(StringInfo buf, int64 time, Oid type);
+extern int64 aggwin_json_time(JsonReader *reader, const char *field, Oid type);
+
 #endif							/* AGGWIN_JSON_H */

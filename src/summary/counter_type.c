@@ -14,10 +14,7 @@
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
-#include "utils/datetime.h"
 #include "utils/float.h"
-#include "utils/fmgrprotos.h"
-#include "utils/json.h"
 #include "utils/timestamp.h"
 
 /* Numbers of a segment, in bytes at most, and at least. */
@@ -218,16 +215,6 @@ aggwin_counter_encode(Counter *counter)
 	return aggwin_summary_finish(summary, to);
 }
 
-static void
-put_time(StringInfo buf, int64 time)
-{
-	char		text[MAXDATELEN + 1];
-	int			utc = 0;
-
-	JsonEncodeDateTime(text, TimestampTzGetDatum(time), TIMESTAMPTZOID, &utc);
-	appendStringInfo(buf, "\"%s\"", text);
-}
-
 Datum
 aggwin_counter_out(PG_FUNCTION_ARGS)
 {
@@ -242,11 +229,11 @@ aggwin_counter_out(PG_FUNCTION_ARGS)
 		const CounterSegment *segment = &counter.segments[i];
 
 		appendStringInfoString(&buf, i == 0 ? "{\"first_time\": " : ", {\"first_time\": ");
-		put_time(&buf, segment->first.time);
+		aggwin_json_put_time(&buf, segment->first.time, TIMESTAMPTZOID);
 		appendStringInfoString(&buf, ", \"first_val\": ");
 		aggwin_json_put_float8(&buf, segment->first.value);
 		appendStringInfoString(&buf, ", \"last_time\": ");
-		put_time(&buf, segment->last.time);
+		aggwin_json_put_time(&buf, segment->last.time, TIMESTAMPTZOID);
 		appendStringInfoString(&buf, ", \"last_val\": ");
 		aggwin_json_put_float8(&buf, segment->last.value);
 		appendStringInfo(&buf, ", \"num_vals\": " INT64_FORMAT ", \"resets\": " INT64_FORMAT
@@ -256,24 +243,6 @@ aggwin_counter_out(PG_FUNCTION_ARGS)
 	}
 	appendStringInfoString(&buf, "]}");
 	PG_RETURN_CSTRING(buf.data);
-}
-
-/* A time in just the form that it is written in, so no setting matters. */
-static int64
-parse_time(JsonReader *reader, const char *field)
-{
-	char	   *text = aggwin_json_string(reader, field);
-	char		written[MAXDATELEN + 1];
-	int			utc = 0;
-	TimestampTz time = DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
-															   CStringGetDatum(text),
-															   ObjectIdGetDatum(InvalidOid),
-															   Int32GetDatum(-1)));
-
-	JsonEncodeDateTime(written, TimestampTzGetDatum(time), TIMESTAMPTZOID, &utc);
-	if (strcmp(text, written) != 0)
-		aggwin_json_refuse(reader, psprintf("\"%s\" has to be written as %s.", field, written));
-	return time;
 }
 
 Datum
@@ -298,9 +267,9 @@ aggwin_counter_in(PG_FUNCTION_ARGS)
 
 		aggwin_json_element_object(&element, &reader, "segments", array, i,
 								   segment_fields, lengthof(segment_fields));
-		segment->first.time = parse_time(&element, "first_time");
+		segment->first.time = aggwin_json_time(&element, "first_time", TIMESTAMPTZOID);
 		segment->first.value = aggwin_json_float8(&element, "first_val");
-		segment->last.time = parse_time(&element, "last_time");
+		segment->last.time = aggwin_json_time(&element, "last_time", TIMESTAMPTZOID);
 		segment->last.value = aggwin_json_float8(&element, "last_val");
 		segment->samples = aggwin_json_int8(&element, "num_vals");
 		segment->resets = aggwin_json_int8(&element, "resets");
