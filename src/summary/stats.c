@@ -17,13 +17,20 @@
 
 #include "summary/stats.h"
 
-#include <math.h>
+#include "common/int.h"
 
-#include "utils/float.h"
+void
+aggwin_stats_too_many(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+			 errmsg("aggwin.stats has more values than 64 bits can count")));
+}
 
 void
 aggwin_stats_init(Stats *stats, double value)
 {
+	value += 0.0;
 	stats->count = 1;
 	stats->sum = value;
 	stats->squares = isfinite(value) ? 0 : get_float8_nan();
@@ -31,32 +38,13 @@ aggwin_stats_init(Stats *stats, double value)
 	stats->max = value;
 }
 
-static void
-check_overflow(Stats *stats, bool finite)
-{
-	if (isinf(stats->sum) || isinf(stats->squares))
-	{
-		if (finite)
-			float_overflow_error();
-		stats->squares = get_float8_nan();
-	}
-}
-
+/* A sum is infinite: of finite sums and values, or not? */
 void
-aggwin_stats_add(Stats *stats, double value)
+aggwin_stats_settle(Stats *stats, bool finite)
 {
-	bool		finite = !isinf(stats->sum) && !isinf(value);
-	double		n = ++stats->count;
-	double		distance;
-
-	stats->sum += value;
-	distance = value * n - stats->sum;
-	stats->squares += distance * distance / (n * (n - 1));
-	if (float8_lt(value, stats->min))
-		stats->min = value;
-	if (float8_gt(value, stats->max))
-		stats->max = value;
-	check_overflow(stats, finite);
+	if (finite)
+		float_overflow_error();
+	stats->squares = get_float8_nan();
 }
 
 void
@@ -67,14 +55,26 @@ aggwin_stats_merge(Stats *into, const Stats *from)
 	double		n2 = from->count;
 	double		distance = into->sum / n1 - from->sum / n2;
 
-	into->count += from->count;
+	if (pg_add_s64_overflow(into->count, from->count, &into->count))
+		aggwin_stats_too_many();
 	into->sum += from->sum;
-	into->squares += from->squares + n1 * n2 * distance * distance / (n1 + n2);
+	into->squares = into->squares + from->squares +
+		n1 * n2 * distance * distance / (n1 + n2);
 	if (float8_lt(from->min, into->min))
 		into->min = from->min;
 	if (float8_gt(from->max, into->max))
 		into->max = from->max;
-	check_overflow(into, finite);
+	if (isinf(into->sum) || isinf(into->squares))
+		aggwin_stats_settle(into, finite);
+}
+
+/* The sum that extremes make of themselves, whatever the finite values are. */
+static double
+sum_of_infinities(const Stats *stats)
+{
+	if (isnan(stats->max) || (isinf(stats->min) && isinf(stats->max) && stats->min != stats->max))
+		return get_float8_nan();
+	return isinf(stats->min) ? stats->min : stats->max;
 }
 
 /* What no values could have given, as a sentence; NULL if there is nothing. */
@@ -82,6 +82,7 @@ const char *
 aggwin_stats_check(const Stats *stats)
 {
 	bool		finite = isfinite(stats->min) && isfinite(stats->max);
+	double		slack;
 
 	if (stats->count < 1)
 		return "The count has to be positive.";
@@ -91,8 +92,18 @@ aggwin_stats_check(const Stats *stats)
 		return "The sum of finite values has to be finite.";
 	if (finite && !(stats->squares >= 0 && isfinite(stats->squares)))
 		return "The sum of squared deviations has to be finite and not negative.";
+	if (!finite && float8_ne(stats->sum, sum_of_infinities(stats)))
+		return "The sum does not go with the infinities and NaNs among the values.";
 	if (!finite && !isnan(stats->squares))
 		return "The sum of squared deviations has to be NaN if a value is not finite.";
+	/* sums of very many values have few digits */
+	slack = 1e-3 * stats->count * Max(fabs(stats->min), fabs(stats->max));
+	if (finite && (stats->sum < stats->min * stats->count - slack ||
+				   stats->sum > stats->max * stats->count + slack))
+		return "The sum does not go with minimum, maximum and count.";
+	if (finite && ((stats->min >= 0 && stats->sum < stats->max) ||
+				   (stats->max <= 0 && stats->sum > stats->min)))
+		return "The sum of values of one sign has to be at least as far from 0 as each of them.";
 	if (stats->count == 1 &&
 		(float8_ne(stats->min, stats->max) || float8_ne(stats->sum, stats->min) ||
 		 (finite && stats->squares != 0)))

@@ -6,6 +6,10 @@
 
 #include "postgres.h"
 
+#include <math.h>
+
+#include "utils/float.h"
+
 typedef struct Stats
 {
 	int64		count;
@@ -16,8 +20,32 @@ typedef struct Stats
 } Stats;
 
 extern void aggwin_stats_init(Stats *stats, double value);
-extern void aggwin_stats_add(Stats *stats, double value);
 extern void aggwin_stats_merge(Stats *into, const Stats *from);
 extern const char *aggwin_stats_check(const Stats *stats);
+extern void aggwin_stats_settle(Stats *stats, bool finite);
+extern void aggwin_stats_too_many(void) pg_attribute_noreturn();
+
+/* Add a value. All numbers are without -0.0, which has no place in the text form. */
+static inline void
+aggwin_stats_add(Stats *stats, double value)
+{
+	double		sum = stats->sum;
+	double		n;
+	double		distance;
+
+	if (unlikely(stats->count == PG_INT64_MAX))
+		aggwin_stats_too_many();
+	value += 0.0;
+	n = (double) ++stats->count;
+	stats->sum = sum + value;
+	distance = value * n - stats->sum;
+	stats->squares += distance * distance / (n * (n - 1.0));
+	if (float8_lt(value, stats->min))
+		stats->min = value;
+	if (float8_gt(value, stats->max))
+		stats->max = value;
+	if (unlikely(isinf(stats->sum) || isinf(stats->squares)))
+		aggwin_stats_settle(stats, !isinf(sum) && !isinf(value));
+}
 
 #endif							/* AGGWIN_STATS_H */

@@ -10,8 +10,6 @@
 #include "summary/stats.h"
 #include "summary/summary.h"
 
-#include <math.h>
-
 #include "utils/builtins.h"
 
 #define WORKING_SIZE (sizeof(Summary) + sizeof(Stats))
@@ -44,19 +42,11 @@ working(Summary *summary)
 	return (Stats *) SUMMARY_PAYLOAD(summary);
 }
 
-/* The state in a summary of either layout. */
-static void
-decode(Stats *stats, Summary *summary)
+/* The state in a stored summary; false if it cannot be read. Not checked further. */
+static bool
+read_stats(Stats *stats, const Summary *summary)
 {
 	WireReader	reader;
-
-	if (summary->layout == SUMMARY_WORKING)
-	{
-		if (VARSIZE(summary) != WORKING_SIZE)
-			aggwin_summary_corrupt(SUMMARY_STATS, "Its length is wrong.");
-		*stats = *working(summary);
-		return;
-	}
 
 	aggwin_summary_reader(&reader, summary);
 	stats->count = (int64) wire_get_varint(&reader);
@@ -64,8 +54,22 @@ decode(Stats *stats, Summary *summary)
 	stats->squares = wire_get_float8(&reader);
 	stats->min = wire_get_float8(&reader);
 	stats->max = wire_get_float8(&reader);
-	if (reader.bad || reader.next != reader.end)
+	return !reader.bad && reader.next == reader.end;
+}
+
+/* The state in a summary of either layout. */
+static void
+decode(Stats *stats, Summary *summary)
+{
+	if (summary->layout == SUMMARY_STORED)
+	{
+		if (!read_stats(stats, summary))
+			aggwin_summary_corrupt(SUMMARY_STATS, "Its length is wrong.");
+	}
+	else if (VARSIZE(summary) != WORKING_SIZE)
 		aggwin_summary_corrupt(SUMMARY_STATS, "Its length is wrong.");
+	else
+		*stats = *working(summary);
 }
 
 static Summary *
@@ -75,10 +79,10 @@ encode(const Stats *stats)
 	uint8	   *to = SUMMARY_PAYLOAD(summary);
 
 	to = wire_put_varint(to, stats->count);
-	to = wire_put_float8(to, stats->sum);
-	to = wire_put_float8(to, stats->squares);
-	to = wire_put_float8(to, stats->min);
-	to = wire_put_float8(to, stats->max);
+	to = wire_put_float8(to, stats->sum + 0.0);
+	to = wire_put_float8(to, stats->squares + 0.0);
+	to = wire_put_float8(to, stats->min + 0.0);
+	to = wire_put_float8(to, stats->max + 0.0);
 	return aggwin_summary_finish(summary, to);
 }
 
@@ -138,7 +142,8 @@ aggwin_stats_recv(PG_FUNCTION_ARGS)
 	Stats		stats;
 	const char *problem;
 
-	decode(&stats, summary);
+	if (!read_stats(&stats, summary))
+		aggwin_summary_refuse(SUMMARY_STATS, "Its length is wrong.");
 	problem = aggwin_stats_check(&stats);
 	if (problem != NULL)
 		aggwin_summary_refuse(SUMMARY_STATS, problem);
@@ -156,11 +161,10 @@ aggwin_stats_send(PG_FUNCTION_ARGS)
 	PG_RETURN_BYTEA_P(aggwin_summary_send(encode(&stats)));
 }
 
-/* stats, value -> stats */
-Datum
-aggwin_stats_transition(PG_FUNCTION_ARGS)
+/* All but the next value of a group. */
+static pg_noinline Datum
+add_uncommon(FunctionCallInfo fcinfo)
 {
-	Summary    *summary;
 	Stats		stats;
 
 	if (PG_ARGISNULL(1))
@@ -170,20 +174,25 @@ aggwin_stats_transition(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	}
 	if (PG_ARGISNULL(0))
-	{
 		aggwin_stats_init(&stats, PG_GETARG_FLOAT8(1));
-		PG_RETURN_POINTER(aggwin_in_aggregate(fcinfo) ? new_working(&stats) : encode(&stats));
-	}
-
-	summary = aggwin_summary_get(PG_GETARG_DATUM(0), SUMMARY_STATS);
-	if (summary->layout == SUMMARY_WORKING && aggwin_in_aggregate(fcinfo))
+	else
 	{
-		aggwin_stats_add(working(summary), PG_GETARG_FLOAT8(1));
-		PG_RETURN_POINTER(summary);
+		decode(&stats, aggwin_summary_get(PG_GETARG_DATUM(0), SUMMARY_STATS));
+		aggwin_stats_add(&stats, PG_GETARG_FLOAT8(1));
 	}
-	decode(&stats, summary);
-	aggwin_stats_add(&stats, PG_GETARG_FLOAT8(1));
 	PG_RETURN_POINTER(aggwin_in_aggregate(fcinfo) ? new_working(&stats) : encode(&stats));
+}
+
+/* stats, value -> stats */
+Datum
+aggwin_stats_transition(PG_FUNCTION_ARGS)
+{
+	Summary    *state = aggwin_summary_in_place(fcinfo, SUMMARY_STATS);
+
+	if (unlikely(state == NULL || PG_ARGISNULL(1)))
+		return add_uncommon(fcinfo);
+	aggwin_stats_add(working(state), PG_GETARG_FLOAT8(1));
+	PG_RETURN_POINTER(state);
 }
 
 /* stats, stats -> stats: combines partial aggregates, merges, and is "+" */
