@@ -101,6 +101,7 @@ CREATE AGGREGATE continued(float8) (SFUNC = stats_transition, STYPE = stats, FIN
 CREATE TABLE raw AS SELECT g, unfinished(v) AS s FROM groups GROUP BY g;
 SELECT count(*) AS differences FROM raw JOIN sorted USING (g) WHERE (num_vals(raw.s), total(raw.s), min_val(raw.s), max_val(raw.s)) <> (num_vals(sorted.s), total(sorted.s), min_val(sorted.s), max_val(sorted.s));
 SELECT agree(merge(raw.s), (SELECT merge(s) FROM sorted)) AS merged FROM raw;
+SELECT unfinished(x) FROM unnest('{-5, -0}'::float8[]) AS x;
 SELECT continued(x) FROM generate_series(5, 6) AS x;
 SELECT stats_agg(x) FROM unnest('{4, 6, 5, 6}'::float8[]) AS x;
 SELECT stats_transition(stats_transition(NULL, 1), 2) = stats_agg(x) AS single FROM generate_series(1, 2) AS x;
