@@ -1,5 +1,6 @@
 -- Counters: increase, rate, resets, merging, forms, errors.
-SET search_path = public, aggwin;
+CREATE SCHEMA summary_counter;
+SET search_path = summary_counter, aggwin;
 SET extra_float_digits = 1;
 SET timezone = 'UTC';
 SELECT setseed(0.42);
@@ -229,3 +230,6 @@ SELECT what, received(payload) FROM (VALUES ('nothing', ''::bytea), ('version', 
 	('time too late', '\x0102feffffffffffffffff01000000000000000000'), ('time overflows', '\x01020001000000000000f03fffffffffffffffffff01000000000000004000'),
 	('-0.0', '\x010200000000000000000080'), ('NaN', '\x01020000010000000000f87f'), ('infinite', '\x01020000000000000000f07f'), ('good', '\x01020000000000000000f03f'),
 	('many samples', '\x010200ffffffffffffffffff01000000000000f03f')) AS v(what, payload);
+
+SET client_min_messages = warning;
+DROP SCHEMA summary_counter CASCADE;

@@ -1,9 +1,10 @@
 -- first() and last(): the value of the earliest and of the latest time.
+CREATE SCHEMA summary_first_last;
+SET search_path = summary_first_last, aggwin;
 CREATE SCHEMA "Größe";
 CREATE TYPE "Größe".mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TYPE pair AS (a int, b text);
 CREATE DOMAIN percent AS numeric(5, 2) CHECK (VALUE BETWEEN 0 AND 100);
-SET search_path = public, aggwin;
 SET timezone = 'UTC';
 SET extra_float_digits = 1;
 SELECT setseed(0.42);
@@ -121,10 +122,10 @@ EXCEPTION WHEN data_exception OR undefined_object OR invalid_schema_name OR chec
 	RETURN concat(SQLSTATE, ' ', SQLERRM, ': ', detail);
 END $$;
 \set good '{"time_type": "date", "time": "2026-01-01", "type": "integer", "value": "42"}'
-SELECT :'good'::timed, '{"time_type": "bigint", "time": -7, "type": "public.pair", "value": "(1,\"a b\")"}'::timed;
-SELECT change, refusal((:'good'::jsonb || change)::text) FROM unnest(ARRAY['{"time_type": "time"}', '{"time_type": 1}', '{"time_type": "bigint"}', '{"time": "2026-1-1"}', '{"time": "today"}', '{"time": "x"}', '{"time": 1}', '{"time": "infinity"}',
+SELECT :'good'::timed, '{"time_type": "bigint", "time": -7, "type": "summary_first_last.pair", "value": "(1,\"a b\")"}'::timed;
+SELECT change, refusal((:'good'::jsonb || change)::text) FROM unnest(ARRAY['{"time_type": "time"}', '{"time_type": 1}', '{"time_type": "bigint"}', '{"time": "2026-1-1"}', '{"time": "epoch"}', '{"time": "x"}', '{"time": 1}', '{"time": "infinity"}',
 	'{"type": "int4"}', '{"type": "23"}', '{"type": "-"}', '{"type": "nothing.there"}', '{"type": "pg_catalog.record"}', '{"type": "pg_catalog.anyelement"}', '{"type": "pg_catalog.cstring"}', '{"type": "pair", "value": "(1,)"}', '{"type": 1}', '{"value": "x"}', '{"value": 42}',
-	'{"type": "public.percent", "value": "101"}', '{"type": "public.percent", "value": "99.999"}', '{"type": "text", "value": ""}', '{"more": 1}']::jsonb[]) AS change;
+	'{"type": "summary_first_last.percent", "value": "101"}', '{"type": "summary_first_last.percent", "value": "99.999"}', '{"type": "text", "value": ""}', '{"more": 1}']::jsonb[]) AS change;
 CREATE FUNCTION received(payload bytea) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
 	file text := current_setting('data_directory') || '/summary_timed.bin';
@@ -166,4 +167,7 @@ END $$;
 -- A type that is gone takes its values with it.
 DROP TABLE many;
 DROP SCHEMA "Größe" CASCADE;
-DO $$ BEGIN PERFORM f::text FROM public.forms; EXCEPTION WHEN undefined_object THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d+', 'N'); END $$;
+DO $$ BEGIN PERFORM f::text FROM summary_first_last.forms; EXCEPTION WHEN undefined_object THEN RAISE NOTICE '%', regexp_replace(SQLERRM, '\d+', 'N'); END $$;
+
+SET client_min_messages = warning;
+DROP SCHEMA summary_first_last CASCADE;

@@ -1,5 +1,6 @@
 -- Statistics: count, sum, extremes and moments, as the server has them.
-SET search_path = public, aggwin;
+CREATE SCHEMA summary_stats;
+SET search_path = summary_stats, aggwin;
 SET extra_float_digits = 1;
 SELECT setseed(0.42);
 
@@ -41,9 +42,9 @@ CREATE FUNCTION differ(a float8, b float8, scale float8) RETURNS boolean LANGUAG
 	$$ SELECT CASE WHEN abs(a) < 'Infinity' AND abs(b) < 'Infinity' THEN abs(a - b) > 1e-12 * greatest(scale, 1e-290) ELSE a <> b END $$;
 CREATE FUNCTION agree(a stats, b stats) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
 	SELECT aggwin.num_vals(a) = aggwin.num_vals(b) AND aggwin.min_val(a) = aggwin.min_val(b) AND aggwin.max_val(a) = aggwin.max_val(b)
-		AND NOT public.differ(aggwin.total(a), aggwin.total(b), aggwin.num_vals(a) * greatest(abs(aggwin.min_val(a)), abs(aggwin.max_val(a))))
+		AND NOT summary_stats.differ(aggwin.total(a), aggwin.total(b), aggwin.num_vals(a) * greatest(abs(aggwin.min_val(a)), abs(aggwin.max_val(a))))
 		-- the numbers themselves have no more digits
-		AND NOT public.differ(aggwin.var_samp(a), aggwin.var_samp(b), greatest(abs(aggwin.var_samp(a)), 1e-3 * greatest(abs(aggwin.min_val(a)), abs(aggwin.max_val(a)), 1e-280)))
+		AND NOT summary_stats.differ(aggwin.var_samp(a), aggwin.var_samp(b), greatest(abs(aggwin.var_samp(a)), 1e-3 * greatest(abs(aggwin.min_val(a)), abs(aggwin.max_val(a)), 1e-280)))
 $$;
 SELECT kind, (SELECT count(*) FROM parts AS p WHERE p.kind = a.kind) > 15 AS many_parts,
 	(SELECT bool_and(agree(r.s, a.s)) FROM generate_series(1, 10) AS round, LATERAL (SELECT merge(p.s ORDER BY random() + round) AS s FROM parts AS p WHERE p.kind = a.kind) AS r) AS merged,
@@ -158,3 +159,6 @@ SELECT :'bytes'::bytea, received(:'bytes');
 SELECT what, received(payload) FROM (VALUES ('nothing', ''::bytea), ('version', '\x02'), ('no count', '\x01'), ('shorter', substr(:'bytes'::bytea, 1, 33)), ('longer', :'bytes'::bytea || '\x00'), ('long varint', overlay(:'bytes'::bytea placing '\x8400' from 2 for 1)),
 	('count', overlay(:'bytes'::bytea placing '\xffffffffffffffffff01' from 2 for 1)), ('-0.0', '\x01020000000000000080000000000000000000000000000000000000000000000000'), ('0.0', '\x01020000000000000000000000000000000000000000000000000000000000000000'),
 	('other NaN', '\x0101010000000000f87f010000000000f87f010000000000f87f010000000000f87f'), ('NaN', '\x0101000000000000f87f000000000000f87f000000000000f87f000000000000f87f')) AS v(what, payload);
+
+SET client_min_messages = warning;
+DROP SCHEMA summary_stats CASCADE;
