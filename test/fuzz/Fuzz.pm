@@ -42,7 +42,9 @@ my %ARGUMENT = (
 	'double precision fraction' => [qw(0 0.5 1)],
 	'double precision relative_error' => [qw(0.01 0.2)],
 	'double precision[] fractions' => [q('{0, 0.25, 0.5, 0.99, 1}')],
+	'double precision[] bounds' => [ q('{1, 2, 5, 10}'), q('{0}') ],
 	'integer max_buckets' => [qw(16 2048)],
+	'integer width' => [qw(1 40)],
 	'bigint' => [qw(0 1)],
 );
 

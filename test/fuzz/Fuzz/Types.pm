@@ -30,7 +30,35 @@ our @FLOATS = (
 	"(SELECT (CASE WHEN i % 3 = 0 THEN -1 ELSE 1 END) * 10.0::float8 ^ (i % 600 - 300) FROM generate_series(1, 2000) AS i)",
 	"(SELECT (i * i % 1009)::float8 / 64 - 3 FROM generate_series(1, 5000) AS i)");
 
+# The sum of finite values may overflow.
+my %SUM = (total => '22003', mean => '22003');
+
+my @PERCENTILES = (
+	'aggwin.num_vals(v) > 0', 'aggwin.min_val(v) <= aggwin.max_val(v)',
+	'aggwin.percentile(v, 0) = aggwin.min_val(v)',
+	'aggwin.percentile(v, 1) = aggwin.max_val(v)',
+	'aggwin.percentile(v, 0.25) BETWEEN aggwin.min_val(v) AND aggwin.percentile(v, 0.5)',
+	'aggwin.percentile(v, 0.75) BETWEEN aggwin.percentile(v, 0.5) AND aggwin.max_val(v)',
+	'aggwin.cdf(v, 0) BETWEEN 0 AND aggwin.cdf(v, 10)',
+	"aggwin.cdf(v, 'Infinity') = 1");
+
 our %TYPES = (
+	histogram => {
+		seeds => [
+			"SELECT aggwin.hist_agg(v, '{1, 2, 5, 10}') FROM {floats}",
+			"SELECT aggwin.hist_agg(v, '{0}') FROM {floats}",
+			"SELECT aggwin.hist_agg(v, '{-1e300, -5, 5e-324, 5, 1e300}') FROM {floats}",
+			"SELECT aggwin.hist_agg(v, ARRAY(SELECT i::float8 / 8 FROM generate_series(-64, 64) AS i)) FROM {floats}"
+		],
+		errors => \%SUM,
+		good => "(SELECT aggwin.hist_agg(i, '{1, 2, 5, 10}') FROM generate_series(-3, 40) AS i)",
+		truths => [
+			@PERCENTILES,
+			'aggwin.num_vals(v) = (SELECT sum(count) FROM aggwin.buckets(v))',
+			'(SELECT bool_and(lower <= upper AND count >= 0) FROM aggwin.buckets(v))',
+			'cardinality(aggwin.bounds(v)) BETWEEN 1 AND 4096'
+		],
+	},
 	stats => {
 		seeds => ['SELECT aggwin.stats_agg(v) FROM {floats}'],
 		good => "'{\"count\": 3, \"sum\": 9, \"squared_deviations\": 2, \"min\": 2, \"max\": 4}'",
@@ -45,16 +73,10 @@ our %TYPES = (
 			'SELECT aggwin.exp_hist_agg(v, 0.3) FROM {floats}',
 			'SELECT aggwin.exp_hist_agg(v, 0.001, 16) FROM {floats}'
 		],
-		errors => { total => '22003', mean => '22003' },    # the sum of finite values overflowed
+		errors => \%SUM,
 		good => '(SELECT aggwin.exp_hist_agg(i, 0.05, 64) FROM generate_series(-3, 40) AS i)',
 		truths => [
-			'aggwin.num_vals(v) > 0', 'aggwin.min_val(v) <= aggwin.max_val(v)',
-			'aggwin.percentile(v, 0) = aggwin.min_val(v)',
-			'aggwin.percentile(v, 1) = aggwin.max_val(v)',
-			'aggwin.percentile(v, 0.25) BETWEEN aggwin.min_val(v) AND aggwin.percentile(v, 0.5)',
-			'aggwin.percentile(v, 0.75) BETWEEN aggwin.percentile(v, 0.5) AND aggwin.max_val(v)',
-			'aggwin.cdf(v, 0) BETWEEN 0 AND aggwin.cdf(v, 10)',
-			"aggwin.cdf(v, 'Infinity') = 1",
+			@PERCENTILES,
 			'aggwin.num_vals(v) = (SELECT sum(count) FROM aggwin.buckets(v))',
 			'(SELECT bool_and(lower <= upper AND count > 0) FROM aggwin.buckets(v))',
 			'aggwin.relative_error(v) BETWEEN 0 AND 1'
