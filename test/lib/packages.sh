@@ -171,6 +171,20 @@ install_packages()
 	fi
 }
 
+# install_peer NAME: an extension to compare with, if there is a package of it for
+# this version of Debian's servers; whoever compares does without where there is none.
+install_peer()
+{
+	local package
+
+	[ ! -f "$("$PG_CONFIG" --sharedir)/extension/$1.control" ] || return 0
+	[[ $PG_CONFIG =~ ^/usr/lib/postgresql/([0-9]+)/bin/pg_config$ ]] || return 0
+	package=postgresql-${BASH_REMATCH[1]}-$1
+	if apt-cache show "$package" >/dev/null 2>&1; then
+		install_packages "$package"
+	fi
+}
+
 prepare_machine()
 {
 	local goal=$1 lack='' version packages
