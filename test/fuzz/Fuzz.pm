@@ -15,7 +15,7 @@ package Fuzz;
 
 use strict;
 use warnings;
-use Fuzz::Mutation qw(mutate_bytes mutate_json parse_json write_json);
+use Fuzz::Mutation qw(more_words mutate_bytes mutate_json parse_json write_json);
 use Fuzz::Types qw(@FLOATS %TYPES);
 
 use constant {
@@ -23,6 +23,7 @@ use constant {
 	BINARY => 1,
 	CHUNK => 250,              # mutants between two looks at the server's memory
 	POOL => 500,               # values that mutants are made from
+	MODELS => 20,              # values, at most, that refused ones are made from
 	FINDINGS => 20,            # enough to go and look
 	MEMORY => 128 * 1024,      # kB that a session may grow by
 	TIMEOUT => '20s',
@@ -44,6 +45,17 @@ my %ARGUMENT = (
 	'double precision[] fractions' => [q('{0, 0.25, 0.5, 0.99, 1}')],
 	'double precision[] bounds' => [ q('{1, 2, 5, 10}'), q('{0}') ],
 	'integer max_buckets' => [qw(16 2048)],
+	'bigint ts' => [qw(0 -9223372036854775808)],
+	'date' => [q('2026-03-01'::date)],
+	'date ts' => [ q('2026-03-01'::date), q('infinity'::date) ],
+	'timestamp without time zone' => [q('2026-03-01 10:00'::timestamp)],
+	'timestamp without time zone ts' => [q('2026-03-01 10:00'::timestamp)],
+	'timestamp with time zone' => [q('2026-03-01 10:00Z'::timestamptz)],
+	'timestamp with time zone ts' => [ q('2026-03-01 10:00Z'::timestamptz), q('4713-01-01 00:00Z BC'::timestamptz) ],
+	'timestamp with time zone from' => [ q('4713-01-01 00:00Z BC'::timestamptz), q('2026-03-01 10:00Z'::timestamptz) ],
+	'timestamp with time zone to' => [ q('294276-01-01 00:00Z'::timestamptz), q('2026-03-01 12:00Z'::timestamptz) ],
+	'anyelement' => [qw(NULL::float8 NULL::text NULL::integer)],
+	'anyelement value' => [ '1.5::float8', q('x'::text), '7' ],
 	'integer width' => [qw(1 40)],
 	'bigint' => [qw(0 1)],
 );
@@ -52,6 +64,7 @@ sub new
 {
 	my ($class, %arg) = @_;
 	my $type = $arg{type};
+	my $states = join '|', 'none', @{ $TYPES{$type}{states} // [] };
 	my $self = bless {
 		%{ $TYPES{$type} },
 		connect => $arg{connect},
@@ -60,10 +73,13 @@ sub new
 		pool => [],
 		seen => {},
 		findings => [],
+		refusal => qr/$REFUSAL|^(?:$states)$/,
+		objection => qr/$OBJECTION|^(?:$states)$/,
 		count => { map { $_ => 0 } qw(text_accepted text_refused binary_accepted binary_refused checked) },
 	}, $class;
 
 	srand $arg{seed};
+	more_words(@{ $self->{words} // [] });
 	$self->prepare_server;
 	return $self;
 }
@@ -91,21 +107,26 @@ sub prepare_server
 	$server->query("SET statement_timeout = '@{[ TIMEOUT ]}'");
 	$server->query('SET plan_cache_mode = force_generic_plan');
 	$server->query('SET jit = off');
+	$server->query($self->{before}) if $self->{before};
 	# Values in a table have a short header, or are compressed.
 	$server->query("CREATE TEMP TABLE x (id int PRIMARY KEY, v $type)");
 	$server->query("CREATE TEMP TABLE good AS SELECT $self->{good}\::$type AS v");
 
+	$self->{operators} = { map { $_->[0] => 1 } $server->query("SELECT oprname FROM pg_operator WHERE oprleft = '$type'::regtype") };
 	my ($accessors, $fallible, $makers) = $self->functions;
+	my $aggregates = [ map { $_->[0] } $server->query("SELECT oid::regproc FROM pg_proc
+		WHERE prokind = 'a' AND proargtypes = ARRAY['$type'::regtype]::oidvector ORDER BY 1") ];
 	$self->{accessors} = $accessors;
 	# Each of these gives a value of the type, and whether it is as it should be.
 	$self->{makers} = [
 		(map { "$_, true" } @$makers),
-		# In an aggregate, states are changed in place.
-		'(SELECT aggwin.merge(u) FROM (VALUES (x.v), (good.v)) AS t (u)),
-			(SELECT aggwin.merge(u) FROM (VALUES (x.v), (good.v)) AS t (u)) OPERATOR(aggwin.=) (x.v OPERATOR(aggwin.+) good.v)',
-		'(SELECT aggwin.merge(u) FROM (VALUES (good.v), (x.v), (NULL), (x.v)) AS t (u)), true',
-		'(SELECT m FROM (SELECT i, aggwin.merge(u) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS m
-			FROM (VALUES (1, good.v), (2, x.v), (3, x.v)) AS t (i, u)) AS w ORDER BY i DESC LIMIT 1), true'
+		map({ my $merge = $_; (
+			# In an aggregate, states are changed in place.
+			"(SELECT $merge(u) FROM (VALUES (x.v), (good.v)) AS t (u)), "
+			  . ($self->{operators}{'+'} ? "(SELECT $merge(u) FROM (VALUES (x.v), (good.v)) AS t (u)) OPERATOR(aggwin.=) (x.v OPERATOR(aggwin.+) good.v)" : 'true'),
+			"(SELECT $merge(u) FROM (VALUES (good.v), (x.v), (NULL), (x.v)) AS t (u)), true",
+			"(SELECT m FROM (SELECT i, $merge(u) OVER (ORDER BY i ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) AS m
+				FROM (VALUES (1, good.v), (2, x.v), (3, x.v)) AS t (i, u)) AS w ORDER BY i DESC LIMIT 1), true") } @$aggregates)
 	];
 
 	$server->prepare('read', "SELECT \$1::$type, \$1::$type");
@@ -127,10 +148,11 @@ sub truths
 	my $type = $self->{type};
 
 	return (
-		"v OPERATOR(aggwin.=) v::text::$type",
-		"NOT v OPERATOR(aggwin.<>) v::text::$type",
-		"$type\_hash(v) = $type\_hash(v::text::$type)",
 		"$type\_send(v) = $type\_send(v::text::$type)",
+		($self->{operators}{'='}
+			? ("v OPERATOR(aggwin.=) v::text::$type", "NOT v OPERATOR(aggwin.<>) v::text::$type",
+				"$type\_hash(v) = $type\_hash(v::text::$type)")
+			: ()),
 		@{ $self->{truths} });
 }
 
@@ -145,7 +167,7 @@ sub functions
 
 	my @functions = $self->{server}->query(
 		"SELECT p.oid::regproc, prorettype = '$type'::regtype, proretset, (
-				SELECT string_agg(format_type(t, NULL) || coalesce(' ' || nullif(proargnames[i], ''), ''), ',' ORDER BY i)
+				SELECT string_agg(format_type(t, NULL) || '|' || coalesce(proargnames[i], ''), ',' ORDER BY i)
 				FROM unnest(proargtypes) WITH ORDINALITY AS a (t, i))
 			FROM pg_proc AS p
 			WHERE pronamespace = 'aggwin'::regnamespace AND prokind = 'f' AND '$type'::regtype = ANY (proargtypes)
@@ -160,7 +182,7 @@ sub functions
 			my $call = "$function(" . join(', ', map { $_->[ $i % @$_ ] } @arguments) . ')';
 			$call = "(SELECT count(r) FROM $call AS r)" if $gives_set eq 't';
 			if ($gives_type eq 't') { push @makers, $call }
-			elsif (my $state = $self->{errors}{ $function =~ s/.*\.//r }) { push @fallible, [ $call, $state ] }
+			elsif (my $states = $self->{errors}{ ($function =~ s/.*\.//r) . '/' . @arguments }) { push @fallible, [ $call, $states ] }
 			else { push @accessors, $call }
 		}
 	}
@@ -173,12 +195,13 @@ sub arguments
 {
 	my ($self, $function, $argument) = @_;
 
-	if ($argument =~ /^\Q$self->{type}\E(?: |$)/)
+	my ($type, $name) = split /\|/, $argument;
+
+	if ($type eq $self->{type})
 	{
 		return $self->{turn}++ % 2 ? [ 'good.v', 'x.v', 'x.v' ] : [ 'x.v', 'x.v', 'good.v' ];
 	}
-	my ($type) = $argument =~ /^(double precision(?:\[\])?|\S+)/;
-	return $ARGUMENT{$argument} // $ARGUMENT{$type}
+	return $ARGUMENT{"$type " . ($name // '')} // $ARGUMENT{$type}
 	  // die "fuzz: what to call $function with for \"$argument\"? See %ARGUMENT.\n";
 }
 
@@ -258,7 +281,7 @@ sub read_values
 			  if $format == BINARY && $binary ne $bytes;
 			push @accepted, [ $binary, $text ] unless $self->{seen}{$binary}++;
 		}
-		elsif ($call->{error} && $call->{error}[0] =~ $REFUSAL)
+		elsif ($call->{error} && $call->{error}[0] =~ $self->{refusal})
 		{
 			$self->{count}{"${form}_refused"}++;
 			$call->{value}[3] = $call->{error};
@@ -293,7 +316,7 @@ sub check
 		push @calls, { what => 'conditions', value => $value, statement => 'truths', list => [ $self->truths ],
 			conditions => 1, parameters => [ [ TEXT, $id ] ], results => [TEXT] };
 		push @calls, map { {
-			what => $self->{fallible}[$_][0], value => $value, statement => "try$_", state => $self->{fallible}[$_][1],
+			what => $self->{fallible}[$_][0], value => $value, statement => "try$_", states => $self->{fallible}[$_][1],
 			parameters => [ [ TEXT, $id ] ], results => [TEXT] } } 0 .. $#{ $self->{fallible} };
 		push @calls, map { {
 			what => $self->{makers}[$_], value => $value, statement => "make$_", made => 1,
@@ -305,7 +328,7 @@ sub check
 		my ($binary, $text) = @{ $call->{value} };
 		if (!$call->{rows} && !($call->{statement} eq 'keep' && !$call->{error} && !$call->{lost}))
 		{
-			next if $call->{error} && ($call->{made} ? $call->{error}[0] =~ $OBJECTION : $call->{error}[0] eq ($call->{state} // ''));
+			next if $call->{error} && ($call->{made} ? $call->{error}[0] =~ $self->{objection} : ($call->{states} // '') =~ $call->{error}[0]);
 			$self->found($call->{what} . $self->culprit($call) . ': ' . said($call), TEXT, $text);
 			last if $call->{lost};
 		}
@@ -438,7 +461,9 @@ sub refusals
 		'NaN', '{"a": 1}', '{"": {}}', "[\"$self->{name}\"]", $deep, "{\"count\": $deep}", '[' x 100_000, "\xff\xfe", "{}\0");
 	$self->refuse(map { [ BINARY, $_ ] } '', "\0", "\1", "\2", "\xff", "\1" x 1000, "\0" x 1000, "\xff" x 1000, '{}');
 
-	for my $value (@{ $self->{pool} }[ 0 .. $self->{from_aggregates} - 1 ])
+	# Some of what aggregates made is enough.
+	my $step = 1 + int $self->{from_aggregates} / MODELS;
+	for my $value (map { $self->{pool}[ $step * $_ ] } 0 .. ($self->{from_aggregates} - 1) / $step)
 	{
 		my ($binary, $text) = @$value;
 		last if $self->enough;
@@ -457,6 +482,7 @@ sub refusals
 		for my $i (0 .. $#$fields)
 		{
 			my ($name, $node) = @{ $fields->[$i] };
+			next if $name eq ($self->{free} // '');
 			my @others = map { { kind => 'leaf', text => $_ } } 'null', '"x"', '""', '{}', '{"a": [1]}', '[[[1]]]',
 			  '1e999999', '-1e400', '[null]',
 			  $node->{text} // '' =~ /^(?:true|false)$/ ? () : ('true', 'false');

@@ -8,7 +8,7 @@ use warnings;
 no warnings 'portable';    # numbers of 64 bits
 use Exporter qw(import);
 
-our @EXPORT_OK = qw(mutate_bytes mutate_json parse_json write_json);
+our @EXPORT_OK = qw(more_words mutate_bytes mutate_json parse_json write_json);
 
 sub pick
 {
@@ -179,6 +179,15 @@ my @NUMBERS = (qw(0 -0 1 -1 2 3 0.5 -0.5 1.5 10 255 256 1000 65535 65536 1e6
 
 my @WORDS = ('"NaN"', '"Infinity"', '"-Infinity"', '"infinity"', '"1"', '""', '"x"', '"\u0000"', '"\n"',
 	'true', 'false', 'null', '[]', '{}', '[[]]', '[1, 2]', '{"a": 1}');
+
+# Words that a type has a use for, at most once a type.
+sub more_words
+{
+	my (@words) = @_;
+	my %known = map { $_ => 1 } @WORDS;
+	push @WORDS, grep { !$known{$_} } @words;
+	return;
+}
 
 my $NUMBER = qr/^-?[0-9.]+(?:[eE][-+]?[0-9]+)?$/;
 

@@ -1,10 +1,15 @@
 # Fuzz::Types - what is fuzzed: an entry for each summary type
 #
+#   before  what to run first
 #   seeds   queries that give values of the type, whatever the aggregates can
 #           make. {floats} stands for a table of one column v, in turn each of
 #           @FLOATS; a query that an aggregate refuses for its input is left out.
 #   truths  conditions on a value v that hold for all there are; NULL is no answer
-#   errors  of functions that may fail for values that there are: the SQLSTATE
+#   errors  of functions that may fail for values that there are, by name and number
+#           of arguments: the SQLSTATEs
+#   states  SQLSTATEs of refusals besides those of all types
+#   words   for mutants
+#   free    the name of a field that may have any value
 #   good    a value to merge with, another one than v
 #
 # What can be done with a value is found out from the server's catalogs.
@@ -31,7 +36,7 @@ our @FLOATS = (
 	"(SELECT (i * i % 1009)::float8 / 64 - 3 FROM generate_series(1, 5000) AS i)");
 
 # The sum of finite values may overflow.
-my %SUM = (total => '22003', mean => '22003');
+my %SUM = ('total/1' => '22003', 'mean/1' => '22003');
 
 my @PERCENTILES = (
 	'aggwin.num_vals(v) > 0', 'aggwin.min_val(v) <= aggwin.max_val(v)',
