@@ -1,5 +1,6 @@
 -- Exponential histograms: buckets, percentiles, merging, forms, errors.
-SET search_path = public, aggwin;
+CREATE SCHEMA summary_exp_histogram;
+SET search_path = summary_exp_histogram, aggwin, public;
 SET extra_float_digits = 1;
 SELECT setseed(0.42);
 
@@ -242,3 +243,6 @@ SELECT change, refusal((:'good'::jsonb || change)::text) FROM unnest(ARRAY[
 	'{"negative": [[101, 1, 1]]}', '{"positive": [[63, 1], [-1, 1]]}', '{"positive": [[63, 1], [63, 1]]}', '{"positive": [[63, 1], [99999999999, 1]]}',
 	'{"positive": [[63, 1], [65537, 1]]}', '{"positive": [[-1, 9223372036854775807], [63, 1]]}', '{"more": 1}']::jsonb[]) AS change;
 SELECT refusal((:'good'::jsonb - field)::text) FROM jsonb_object_keys(:'good'::jsonb) AS field;
+
+SET client_min_messages = warning;
+DROP SCHEMA summary_exp_histogram CASCADE;

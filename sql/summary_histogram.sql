@@ -1,5 +1,6 @@
 -- Histograms between fixed bounds: interpolation, merging, forms, errors.
-SET search_path = public, aggwin;
+CREATE SCHEMA summary_histogram;
+SET search_path = summary_histogram, aggwin, public;
 SET extra_float_digits = 1;
 SELECT setseed(0.43);
 
@@ -191,3 +192,6 @@ SELECT histogram_quantile(x / 10.0, x, 1) FROM generate_series(1, 3) AS x;
 SELECT histogram_quantile(0.5, 'NaN', 1);
 SELECT histogram_quantile(0.5, 'wide', 1);
 SELECT quantile_final('{1, 2}');
+
+SET client_min_messages = warning;
+DROP SCHEMA summary_histogram CASCADE;

@@ -1,5 +1,6 @@
 -- The most frequent items: counts, bounds, merging, forms, errors.
-SET search_path = public, aggwin;
+CREATE SCHEMA summary_topk;
+SET search_path = summary_topk, aggwin, public;
 SELECT setseed(0.44);
 
 -- What it is made of: by count, then error, then bytes.
@@ -50,8 +51,9 @@ SELECT kind, cap, topk_agg(item, 3, w, cap ORDER BY n) AS s FROM streams, unnest
 CREATE TABLE kept AS SELECT kind, cap, t.item, t.count, t.error FROM answers, top(s, 10000) AS t;
 ANALYZE kept;
 CREATE TABLE checked AS
-SELECT kind, cap, t.item, t.count AS true, k.count, k.error, max_error(a.s), is_exact(a.s), num_vals(a.s)
-FROM answers AS a JOIN truth AS t USING (kind) LEFT JOIN kept AS k USING (kind, cap, item);
+WITH a AS MATERIALIZED (SELECT kind, cap, max_error(s), is_exact(s), num_vals(s) FROM answers)
+SELECT kind, cap, t.item, t.count AS true, k.count, k.error, max_error, is_exact, num_vals
+FROM a JOIN truth AS t USING (kind) LEFT JOIN kept AS k USING (kind, cap, item);
 SELECT kind, count(*) AS items, count(count) > 0 AS kept,
 	count(*) FILTER (WHERE "true" NOT BETWEEN count - error AND count) AS broken,
 	count(*) FILTER (WHERE count IS NULL AND "true" > max_error) AS lost,
@@ -73,11 +75,12 @@ SELECT way, kind, cap, s FROM (SELECT 1 AS way, kind, cap, merge(s) AS s FROM pa
 	UNION ALL SELECT 3, kind, cap, plus(s ORDER BY random()) FROM parts GROUP BY kind, cap) AS m;
 CREATE TABLE merged_kept AS SELECT way, kind, cap, t.item, t.count, t.error FROM merged, top(s, 10000) AS t;
 ANALYZE merged_kept;
+WITH m AS MATERIALIZED (SELECT way, kind, cap, max_error(s) FROM merged)
 SELECT kind, count(*) AS items, count(*) FILTER (WHERE "true" NOT BETWEEN count - error AND count) AS broken,
 	count(*) FILTER (WHERE count IS NULL AND "true" > max_error) AS lost,
 	count(*) FILTER (WHERE cap = 10000 AND (error <> 0 OR count IS NULL AND "true" > 0)) AS inexact
-FROM (SELECT m.kind, cap, max_error(m.s), t.count AS true, k.count, k.error
-	FROM merged AS m JOIN truth AS t USING (kind) LEFT JOIN merged_kept AS k USING (way, kind, cap, item)) AS c
+FROM (SELECT m.kind, cap, max_error, t.count AS true, k.count, k.error
+	FROM m JOIN truth AS t USING (kind) LEFT JOIN merged_kept AS k USING (way, kind, cap, item)) AS c
 GROUP BY kind ORDER BY kind COLLATE "C";
 SELECT count(*) AS wrong FROM merged WHERE num_vals(s) <> (SELECT sum(t.count) FROM truth AS t WHERE t.kind = merged.kind)
 	OR cap = 10000 AND s <> (SELECT a.s FROM answers AS a WHERE a.kind = merged.kind AND a.cap = merged.cap);
@@ -149,3 +152,6 @@ SELECT change, refusal((:'good'::jsonb || change)::text) FROM unnest(ARRAY[
 	'{"max_error": 0}', '{"max_error": 4}', '{"max_error": -1}', '{"items": []}', '{"items": [["a", 5, 0]]}', '{"items": [["b", 3, 1], ["a", 5, 0], ["c", 3, 1]]}',
 	'{"items": [["a", 5, 0], ["a", 3, 1], ["c", 3, 1]]}', '{"items": [["a", 5, 0], ["b", 3, 3], ["c", 3, 1]]}', '{"items": [["a", 5, 0], ["b", 3, -1], ["c", 3, 1]]}',
 	'{"items": [["a", 5, 0], [7, 3, 1], ["c", 3, 1]]}', '{"items": [["a", 5, 0], ["b", 3], ["c", 3, 1]]}', '{"items": [["a", 5, 0], ["b", "3", 1], ["c", 3, 1]]}', '{"items": 3}', '{"more": 1}']::jsonb[]) AS change;
+
+SET client_min_messages = warning;
+DROP SCHEMA summary_topk CASCADE;

@@ -284,9 +284,9 @@ aggwin_exp_histogram_in(PG_FUNCTION_ARGS)
 	list.scale = (int32) Max(Min(scale, PG_INT32_MAX), PG_INT32_MIN);
 	list.max_buckets = (int32) Max(Min(max_buckets, PG_INT32_MAX), PG_INT32_MIN);
 	list.count = aggwin_json_int8(&reader, "count");
-	list.sum = aggwin_json_float8(&reader, "sum");
-	list.min = aggwin_json_float8(&reader, "min");
-	list.max = aggwin_json_float8(&reader, "max");
+	list.sum = aggwin_json_float8(&reader, "sum") + 0.0;
+	list.min = aggwin_json_float8(&reader, "min") + 0.0;
+	list.max = aggwin_json_float8(&reader, "max") + 0.0;
 	list.length = 0;
 	list.buckets = palloc(((Size) JsonContainerSize(negative) + JsonContainerSize(positive) + 1) *
 						  sizeof(ExpBucket));
@@ -313,6 +313,11 @@ aggwin_exp_histogram_recv(PG_FUNCTION_ARGS)
 
 	if (!read_list(&list, received))
 		aggwin_summary_refuse(SUMMARY_EXP_HISTOGRAM, "Its buckets cannot be read.");
+
+	/* no minus zeros */
+	list.sum += 0.0;
+	list.min += 0.0;
+	list.max += 0.0;
 	problem = aggwin_exp_list_check(&list);
 	if (problem != NULL)
 		aggwin_summary_refuse(SUMMARY_EXP_HISTOGRAM, problem);

@@ -179,7 +179,13 @@ aggwin_exp_list_cdf(const ExpList *list, double value)
 			below += list->buckets[i].count;
 		else
 		{
-			below += list->buckets[i].count * ((value - lower) / (upper - lower));
+			double		width = upper - lower;
+
+			/* halves, where the distance of the bounds is beyond the range */
+			if (isinf(width))
+				below += list->buckets[i].count * ((value / 2 - lower / 2) / (upper / 2 - lower / 2));
+			else
+				below += list->buckets[i].count * ((value - lower) / width);
 			break;
 		}
 	}

@@ -140,7 +140,7 @@ aggwin_histogram_check(const Histogram *histogram)
 		return "Minimum and maximum must not be NaN.";
 	if (finite == 0)
 	{
-		if (histogram->min < histogram->max || !isinf(histogram->min) || !isinf(histogram->max))
+		if (histogram->min != get_float8_infinity() || histogram->max != -get_float8_infinity())
 			return "Without finite values the minimum is Infinity and the maximum is -Infinity.";
 	}
 	else
@@ -267,8 +267,13 @@ aggwin_histogram_cdf(const Histogram *histogram, double value)
 			break;
 		if (value < upper)
 		{
-			/* halves, as the distance of two numbers may be beyond the range */
-			below += count * ((value / 2 - lower / 2) / (upper / 2 - lower / 2));
+			double		width = upper - lower;
+
+			/* halves, where the distance of the bounds is beyond the range */
+			if (isinf(width))
+				below += count * ((value / 2 - lower / 2) / (upper / 2 - lower / 2));
+			else
+				below += count * ((value - lower) / width);
 			break;
 		}
 		below += count;

@@ -134,7 +134,7 @@ aggwin_histogram_in(PG_FUNCTION_ARGS)
 		aggwin_histogram_counts(histogram)[i] =
 			aggwin_json_element_int8(&reader, "counts", counts, i);
 	histogram->count = aggwin_json_int8(&reader, "count");
-	histogram->sum = aggwin_json_float8(&reader, "sum");
+	histogram->sum = aggwin_json_float8(&reader, "sum") + 0.0;
 	histogram->min = aggwin_json_float8(&reader, "min") + 0.0;
 	histogram->max = aggwin_json_float8(&reader, "max") + 0.0;
 	histogram->minus_infinity = aggwin_json_int8(&reader, "minus_infinity");
@@ -190,6 +190,7 @@ aggwin_histogram_recv(PG_FUNCTION_ARGS)
 		aggwin_summary_refuse(SUMMARY_HISTOGRAM, problem);
 	for (int i = 0; i < histogram->nbounds; i++)
 		histogram->bounds[i] += 0.0;
+	histogram->sum += 0.0;
 	histogram->min += 0.0;
 	histogram->max += 0.0;
 	canonical = aggwin_histogram_encode(histogram);
