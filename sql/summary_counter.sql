@@ -95,6 +95,13 @@ SELECT is_exact(merge(c)) FROM (SELECT part(1, 5, 9) + part(2, 3) AS c UNION ALL
 SELECT seen(a + b), is_exact(a + b), a + b FROM
 	(SELECT counter_agg(timestamptz '2026-01-01Z' + n * interval '1 min', n % 30) AS a FROM generate_series(0, 89) AS n) AS a,
 	(SELECT counter_agg(timestamptz '2026-01-01Z' + n * interval '1 min', n % 30) AS b FROM generate_series(60, 149) AS n) AS b;
+-- whatever comes of it is a counter, and the same for any order of merging at once
+CREATE TABLE random AS
+SELECT g, counter_agg(ts, v) AS c FROM (SELECT floor(random() * 60) AS g, timestamptz '2026-01-01Z' + floor(random() * 12) * interval '1 s' AS ts, floor(random() * 10 - 5) AS v FROM generate_series(1, 250)) AS s GROUP BY g;
+SELECT count(*) FILTER (WHERE NOT is_exact(c)) > 10000 AS overlapping, count(*) FILTER (WHERE c::text::counter <> c OR resets(c) < 0 OR (num_vals(c) > 1 AND increase(c) IS NULL)) AS wrong
+FROM (SELECT x.c + y.c + z.c AS c FROM random AS x, random AS y, random AS z WHERE z.g < 10) AS s;
+SELECT count(*) FILTER (WHERE (SELECT merge(c) FROM unnest(ARRAY[x.c, y.c, z.c]) AS c) <> (SELECT merge(c) FROM unnest(ARRAY[z.c, x.c, y.c]) AS c)) AS wrong
+FROM random AS x, random AS y, random AS z WHERE x.g < 15 AND y.g < 15 AND z.g < 15;
 -- two replicas of one scrape, shifted: close to either
 SELECT is_exact(c), increase(c) / increase(a) BETWEEN 0.95 AND 1.05 AS close, resets(c) - resets(a) AS resets, num_vals(c) = num_vals(a) + num_vals(b) AS counted
 FROM (SELECT counter_agg(ts, v) FILTER (WHERE n % 2 = 0) AS a, counter_agg(ts, v) FILTER (WHERE n % 2 = 1) AS b FROM raw WHERE series = 3) AS s,
