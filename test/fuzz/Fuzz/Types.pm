@@ -9,6 +9,9 @@
 #           of arguments: the SQLSTATEs
 #   states  SQLSTATEs of refusals besides those of all types
 #   words   for mutants
+#   loose   whether values have other types' values inside, which are read less
+#           strictly: point takes any NaN in binary, for example, and numeric zeros
+#           that it does not write
 #   free    the name of a field that may have any value
 #   good    a value to merge with, another one than v
 #
