@@ -185,6 +185,29 @@ install_peer()
 	fi
 }
 
+# Prometheus' promtool, for tests that compare with it. Its package brings a
+# service, so the program is taken out of the package, into the work folder.
+find_promtool()
+{
+	local folder=$AGGWIN_WORK/promtool
+
+	if type -P promtool >/dev/null || ! command -v apt-get >/dev/null; then
+		return 0
+	fi
+	mkdir -p "$folder"
+	chmod a+rwx "$folder"
+	if ! (cd "$folder" && apt-get -qq download prometheus) >/dev/null 2>&1; then
+		as_root apt-get -qq update >&2 || true
+		(cd "$folder" && apt-get -qq download prometheus) >&2 || true
+	fi
+	if dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb 2>/dev/null | tar -xC "$folder" ./usr/bin/promtool; then
+		export PROMTOOL=$folder/usr/bin/promtool
+	else
+		say "there is no package of prometheus here: tests that compare with it are skipped"
+	fi
+	rm -f "$folder"/prometheus_*.deb
+}
+
 prepare_machine()
 {
 	local goal=$1 lack='' version packages
