@@ -16,7 +16,8 @@ SELECT make_rollup('latency', $$
 	SELECT aggwin.time_bucket('1 minute', ts) AS minute, path,
 		exp_hist_agg(ms) AS h, exp_hist_agg(ms, 0.05, 40) FILTER (WHERE ms > 100) AS slow,
 		percentile(exp_hist_agg(ms), 0.95) AS p95, total(stats_agg(ms)) AS total,
-		max_val(stats_agg(ms)) - min_val(stats_agg(ms)) AS spread
+		max_val(stats_agg(ms)) - min_val(stats_agg(ms)) AS spread,
+		hist_agg(ms, '{10, 100, 500}') AS b, topk_agg(ms, 3) AS t, topk_agg(path, 1, ms) FILTER (WHERE ms > 0) AS w
 	FROM requests GROUP BY 1, 2 HAVING num_vals(exp_hist_agg(ms)) > 0 $$);
 
 INSERT INTO requests VALUES ('2026-01-01 10:00:01Z', '/', 12);
@@ -64,6 +65,14 @@ SELECT * FROM fold_and_compare('floats_1s');
 -- What does not merge exactly is refused; the hints show what merges.
 SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
 	percentile_cont(0.95) WITHIN GROUP (ORDER BY v) FROM floats GROUP BY 1 $$);
+SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
+	mode() WITHIN GROUP (ORDER BY v) FROM floats GROUP BY 1 $$);
+SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
+	counter_agg(ts, v) FROM floats GROUP BY 1 $$);
+SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
+	last(v, ts) FROM floats GROUP BY 1 $$);
+SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
+	histogram_quantile(0.5, v, v) FROM floats GROUP BY 1 $$);
 SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
 	array_agg(v) FROM floats GROUP BY 1 $$);
 
