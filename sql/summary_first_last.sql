@@ -124,7 +124,7 @@ END $$;
 \set good '{"time_type": "date", "time": "2026-01-01", "type": "integer", "value": "42"}'
 SELECT :'good'::timed, '{"time_type": "bigint", "time": -7, "type": "summary_first_last.pair", "value": "(1,\"a b\")"}'::timed;
 SELECT change, refusal((:'good'::jsonb || change)::text) FROM unnest(ARRAY['{"time_type": "time"}', '{"time_type": 1}', '{"time_type": "bigint"}', '{"time": "2026-1-1"}', '{"time": "epoch"}', '{"time": "x"}', '{"time": 1}', '{"time": "infinity"}',
-	'{"type": "int4"}', '{"type": "23"}', '{"type": "-"}', '{"type": "nothing.there"}', '{"type": "pg_catalog.record"}', '{"type": "pg_catalog.anyelement"}', '{"type": "pg_catalog.cstring"}', '{"type": "pair", "value": "(1,)"}', '{"type": 1}', '{"value": "x"}', '{"value": 42}',
+	'{"type": "int4"}', '{"type": "23"}', '{"type": "60"}', '{"type": "-"}', '{"type": "nothing.there"}', '{"type": "pg_catalog.record"}', '{"type": "pg_catalog.anyelement"}', '{"type": "pg_catalog.cstring"}', '{"type": "pair", "value": "(1,)"}', '{"type": 1}', '{"value": "x"}', '{"value": 42}',
 	'{"type": "summary_first_last.percent", "value": "101"}', '{"type": "summary_first_last.percent", "value": "99.999"}', '{"type": "text", "value": ""}', '{"more": 1}']::jsonb[]) AS change;
 CREATE FUNCTION received(payload bytea) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
@@ -149,6 +149,7 @@ SELECT what, received(payload) FROM (VALUES ('nothing', ''::bytea), ('version', 
 	('timestamp', overlay(:'bytes'::bytea placing '\x017fffffffffffff00' from 2)), ('infinite', overlay(:'bytes'::bytea placing '\x017fffffffffffffff' from 2)), ('name too long', overlay(:'bytes'::bytea placing '\x7fffffff' from 11)),
 	('name below zero', overlay(:'bytes'::bytea placing '\xffffffff' from 11)), ('name', overlay(:'bytes'::bytea placing 'integre' from 15)), ('other name', overlay(:'bytes'::bytea placing 'INTEGER' from 15)),
 	('shorter', substr(:'bytes'::bytea, 1, 28)), ('longer', :'bytes'::bytea || '\x00'), ('value longer', overlay(:'bytes'::bytea placing '\x00000005' from 22) || '\x00'),
+	('boolean', substr(:'bytes'::bytea, 1, 10) || '\x00000007' || 'boolean' || '\x0000000102'),
 	('record', substr(:'bytes'::bytea, 1, 10) || '\x00000011' || 'pg_catalog.record' || '\x00000000')) AS v(what, payload);
 
 -- as deep as one likes, but no deeper than the stack

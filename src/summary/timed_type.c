@@ -59,8 +59,12 @@ is_time(TimedKind kind, int64 time)
 static Oid
 type_of_name(const char *name)
 {
-	Oid			id = DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(name)));
+	Oid			id;
 
+	/* a regtype may be a number, even one that no type has; a name is none */
+	if (*name >= '0' && *name <= '9')
+		return InvalidOid;
+	id = DatumGetObjectId(DirectFunctionCall1(regtypein, CStringGetDatum(name)));
 	if (!OidIsValid(id) || strcmp(name, format_type_be_qualified(id)) != 0)
 		return InvalidOid;
 	return id;
@@ -120,21 +124,29 @@ aggwin_timed_in(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(aggwin_timed_encode(&timed, &type));
 }
 
+/* The binary form of a value. */
+static bytea *
+send_value(const Timed *timed)
+{
+	Oid			send;
+	bool		is_varlena;
+
+	getTypeBinaryOutputInfo(timed->type, &send, &is_varlena);
+	return OidSendFunctionCall(send, timed->value);
+}
+
 Datum
 aggwin_timed_send(PG_FUNCTION_ARGS)
 {
 	TimedType	type = {0};
 	Timed		timed;
-	Oid			send;
-	bool		is_varlena;
 	char	   *name;
 	bytea	   *value;
 	StringInfoData buf;
 
 	check_stack_depth();
 	aggwin_timed_get(&timed, aggwin_summary_get(PG_GETARG_DATUM(0), SUMMARY_TIMED), &type);
-	getTypeBinaryOutputInfo(timed.type, &send, &is_varlena);
-	value = OidSendFunctionCall(send, timed.value);
+	value = send_value(&timed);
 	name = format_type_be_qualified(timed.type);
 	name = pg_server_to_client(name, strlen(name));
 
@@ -172,6 +184,7 @@ aggwin_timed_recv(PG_FUNCTION_ARGS)
 	char	   *name;
 	int			length;
 	StringInfoData value;
+	bytea	   *canonical;
 
 	check_stack_depth();
 	if (version != SUMMARY_VERSION)
@@ -200,5 +213,8 @@ aggwin_timed_recv(PG_FUNCTION_ARGS)
 		aggwin_summary_refuse(SUMMARY_TIMED, "It is longer than its value.");
 	if (type.length == -1)
 		timed.value = PointerGetDatum(PG_DETOAST_DATUM(timed.value));
+	canonical = send_value(&timed);
+	if (VARSIZE(canonical) - VARHDRSZ != length || memcmp(VARDATA(canonical), bytes, length) != 0)
+		aggwin_summary_refuse(SUMMARY_TIMED, "Its value is not written as its type writes it.");
 	PG_RETURN_POINTER(aggwin_timed_encode(&timed, &type));
 }
