@@ -56,6 +56,10 @@ my %ARGUMENT = (
 	'timestamp with time zone to' => [ q('294276-01-01 00:00Z'::timestamptz), q('2026-03-01 12:00Z'::timestamptz) ],
 	'anyelement' => [qw(NULL::float8 NULL::text NULL::integer)],
 	'anyelement value' => [ '1.5::float8', q('x'::text), '7' ],
+	'integer k' => [qw(1 10)],
+	'integer n' => [qw(1 1000)],
+	'bigint weight' => [qw(1 1000000)],
+	'text item' => [ q('a'), q('') ],
 	'integer width' => [qw(1 40)],
 	'bigint' => [qw(0 1)],
 );
