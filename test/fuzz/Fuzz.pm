@@ -59,7 +59,8 @@ my %ARGUMENT = (
 	'integer k' => [qw(1 10)],
 	'integer n' => [qw(1 1000)],
 	'bigint weight' => [qw(1 1000000)],
-	'text item' => [ q('a'), q('') ],
+	'integer capacity' => [qw(16 512)],
+	'anyelement item' => [ q('a'::text), '7', q(''::text) ],
 	'integer width' => [qw(1 40)],
 	'bigint' => [qw(0 1)],
 );
