@@ -234,6 +234,14 @@ check_aggregate(Aggref *aggref, CheckContext *context)
 	if (aggref->aggorder != NIL)
 		refuse(text, aggref->location, "ORDER BY inside an aggregate",
 			   "Mergeable aggregates do not depend on the order of rows.");
+	if (aggwin_is_counter(aggref->aggtype))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("aggregate %s cannot be used in a rollup query",
+						format_procedure(aggref->aggfnoid)),
+				 errdetail("Counters whose times overlap do not merge exactly, and the rows of two statements may overlap."),
+				 errhint("Aggregate the source when you read, or keep counters in a table of your own."),
+				 place(text, aggref->location)));
 	if (!aggwin_decomposable(aggref))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -116,14 +116,14 @@ find_variance(const char *name)
  * Parts of a counter that overlap in time do not merge exactly, and the rows of
  * statements do overlap.
  */
-static bool
-is_counter(Oid type)
+bool
+aggwin_is_counter(Oid type)
 {
 	Oid			counter = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 										  CStringGetDatum("counter"),
 										  ObjectIdGetDatum(aggwin_schema()));
 
-	return type == counter;
+	return OidIsValid(counter) && type == counter;
 }
 
 /*
@@ -145,7 +145,7 @@ summary_transition(Aggref *aggref)
 		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
 	if (form->aggtranstype == aggref->aggtype &&
-		!is_counter(aggref->aggtype) &&
+		!aggwin_is_counter(aggref->aggtype) &&
 		OidIsValid(LookupFuncName(list_make2(makeString("aggwin"), makeString("merge")),
 								  1, &aggref->aggtype, true)))
 		transition = form->aggtransfn;

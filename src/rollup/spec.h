@@ -75,6 +75,7 @@ extern Oid	aggwin_check_query(Query *query, const char *text);
 extern void aggwin_check_source(Oid relid);
 
 /* partial.c */
+extern bool aggwin_is_counter(Oid type);
 extern bool aggwin_decomposable(Aggref *aggref);
 extern char *aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context);
 

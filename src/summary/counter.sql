@@ -103,7 +103,7 @@ COMMENT ON FUNCTION aggwin.is_exact(aggwin.counter) IS 'whether no parts that ov
 
 CREATE FUNCTION aggwin.counter_plus(aggwin.counter, aggwin.counter) RETURNS aggwin.counter
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_counter_merge';
-COMMENT ON FUNCTION aggwin.counter_plus(aggwin.counter, aggwin.counter) IS 'implementation of + operator';
+COMMENT ON FUNCTION aggwin.counter_plus(aggwin.counter, aggwin.counter) IS 'private: implementation of + operator';
 
 CREATE OPERATOR aggwin.+ (
 	LEFTARG = aggwin.counter, RIGHTARG = aggwin.counter, FUNCTION = aggwin.counter_plus, COMMUTATOR = OPERATOR(aggwin.+)
@@ -112,11 +112,11 @@ COMMENT ON OPERATOR aggwin.+ (aggwin.counter, aggwin.counter) IS 'merge';
 
 CREATE FUNCTION aggwin.counter_eq(aggwin.counter, aggwin.counter) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_eq';
-COMMENT ON FUNCTION aggwin.counter_eq(aggwin.counter, aggwin.counter) IS 'implementation of = operator';
+COMMENT ON FUNCTION aggwin.counter_eq(aggwin.counter, aggwin.counter) IS 'private: implementation of = operator';
 
 CREATE FUNCTION aggwin.counter_ne(aggwin.counter, aggwin.counter) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_ne';
-COMMENT ON FUNCTION aggwin.counter_ne(aggwin.counter, aggwin.counter) IS 'implementation of <> operator';
+COMMENT ON FUNCTION aggwin.counter_ne(aggwin.counter, aggwin.counter) IS 'private: implementation of <> operator';
 
 CREATE FUNCTION aggwin.counter_hash(aggwin.counter) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_hash';

@@ -126,7 +126,7 @@ COMMENT ON FUNCTION aggwin.plot(aggwin.exp_histogram, integer) IS 'bar chart, a 
 
 CREATE FUNCTION aggwin.exp_histogram_plus(aggwin.exp_histogram, aggwin.exp_histogram) RETURNS aggwin.exp_histogram
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_exp_histogram_merge';
-COMMENT ON FUNCTION aggwin.exp_histogram_plus(aggwin.exp_histogram, aggwin.exp_histogram) IS 'implementation of + operator';
+COMMENT ON FUNCTION aggwin.exp_histogram_plus(aggwin.exp_histogram, aggwin.exp_histogram) IS 'private: implementation of + operator';
 
 CREATE OPERATOR aggwin.+ (
 	LEFTARG = aggwin.exp_histogram, RIGHTARG = aggwin.exp_histogram, FUNCTION = aggwin.exp_histogram_plus, COMMUTATOR = OPERATOR(aggwin.+)
@@ -135,11 +135,11 @@ COMMENT ON OPERATOR aggwin.+ (aggwin.exp_histogram, aggwin.exp_histogram) IS 'me
 
 CREATE FUNCTION aggwin.exp_histogram_eq(aggwin.exp_histogram, aggwin.exp_histogram) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_eq';
-COMMENT ON FUNCTION aggwin.exp_histogram_eq(aggwin.exp_histogram, aggwin.exp_histogram) IS 'implementation of = operator';
+COMMENT ON FUNCTION aggwin.exp_histogram_eq(aggwin.exp_histogram, aggwin.exp_histogram) IS 'private: implementation of = operator';
 
 CREATE FUNCTION aggwin.exp_histogram_ne(aggwin.exp_histogram, aggwin.exp_histogram) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_ne';
-COMMENT ON FUNCTION aggwin.exp_histogram_ne(aggwin.exp_histogram, aggwin.exp_histogram) IS 'implementation of <> operator';
+COMMENT ON FUNCTION aggwin.exp_histogram_ne(aggwin.exp_histogram, aggwin.exp_histogram) IS 'private: implementation of <> operator';
 
 CREATE FUNCTION aggwin.exp_histogram_hash(aggwin.exp_histogram) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_hash';

@@ -112,7 +112,7 @@ COMMENT ON FUNCTION aggwin.plot(aggwin.histogram, integer) IS 'bar chart, a line
 
 CREATE FUNCTION aggwin.histogram_plus(aggwin.histogram, aggwin.histogram) RETURNS aggwin.histogram
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_histogram_merge_transition';
-COMMENT ON FUNCTION aggwin.histogram_plus(aggwin.histogram, aggwin.histogram) IS 'implementation of + operator';
+COMMENT ON FUNCTION aggwin.histogram_plus(aggwin.histogram, aggwin.histogram) IS 'private: implementation of + operator';
 
 CREATE OPERATOR aggwin.+ (
 	LEFTARG = aggwin.histogram, RIGHTARG = aggwin.histogram, FUNCTION = aggwin.histogram_plus, COMMUTATOR = OPERATOR(aggwin.+)
@@ -121,11 +121,11 @@ COMMENT ON OPERATOR aggwin.+ (aggwin.histogram, aggwin.histogram) IS 'merge';
 
 CREATE FUNCTION aggwin.histogram_eq(aggwin.histogram, aggwin.histogram) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_eq';
-COMMENT ON FUNCTION aggwin.histogram_eq(aggwin.histogram, aggwin.histogram) IS 'implementation of = operator';
+COMMENT ON FUNCTION aggwin.histogram_eq(aggwin.histogram, aggwin.histogram) IS 'private: implementation of = operator';
 
 CREATE FUNCTION aggwin.histogram_ne(aggwin.histogram, aggwin.histogram) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_ne';
-COMMENT ON FUNCTION aggwin.histogram_ne(aggwin.histogram, aggwin.histogram) IS 'implementation of <> operator';
+COMMENT ON FUNCTION aggwin.histogram_ne(aggwin.histogram, aggwin.histogram) IS 'private: implementation of <> operator';
 
 CREATE FUNCTION aggwin.histogram_hash(aggwin.histogram) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_hash';

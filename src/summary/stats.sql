@@ -103,7 +103,7 @@ COMMENT ON FUNCTION aggwin.stddev_pop(aggwin.stats) IS 'population standard devi
 
 CREATE FUNCTION aggwin.stats_plus(aggwin.stats, aggwin.stats) RETURNS aggwin.stats
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_stats_merge_transition';
-COMMENT ON FUNCTION aggwin.stats_plus(aggwin.stats, aggwin.stats) IS 'implementation of + operator';
+COMMENT ON FUNCTION aggwin.stats_plus(aggwin.stats, aggwin.stats) IS 'private: implementation of + operator';
 
 CREATE OPERATOR aggwin.+ (
 	LEFTARG = aggwin.stats, RIGHTARG = aggwin.stats, FUNCTION = aggwin.stats_plus, COMMUTATOR = OPERATOR(aggwin.+)
@@ -112,11 +112,11 @@ COMMENT ON OPERATOR aggwin.+ (aggwin.stats, aggwin.stats) IS 'merge';
 
 CREATE FUNCTION aggwin.stats_eq(aggwin.stats, aggwin.stats) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_eq';
-COMMENT ON FUNCTION aggwin.stats_eq(aggwin.stats, aggwin.stats) IS 'implementation of = operator';
+COMMENT ON FUNCTION aggwin.stats_eq(aggwin.stats, aggwin.stats) IS 'private: implementation of = operator';
 
 CREATE FUNCTION aggwin.stats_ne(aggwin.stats, aggwin.stats) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_ne';
-COMMENT ON FUNCTION aggwin.stats_ne(aggwin.stats, aggwin.stats) IS 'implementation of <> operator';
+COMMENT ON FUNCTION aggwin.stats_ne(aggwin.stats, aggwin.stats) IS 'private: implementation of <> operator';
 
 CREATE FUNCTION aggwin.stats_hash(aggwin.stats) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_hash';

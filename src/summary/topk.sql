@@ -107,7 +107,7 @@ COMMENT ON FUNCTION aggwin.capacity(aggwin.topk) IS 'how many items can be kept'
 
 CREATE FUNCTION aggwin.topk_plus(aggwin.topk, aggwin.topk) RETURNS aggwin.topk
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_topk_merge';
-COMMENT ON FUNCTION aggwin.topk_plus(aggwin.topk, aggwin.topk) IS 'implementation of + operator';
+COMMENT ON FUNCTION aggwin.topk_plus(aggwin.topk, aggwin.topk) IS 'private: implementation of + operator';
 
 CREATE OPERATOR aggwin.+ (
 	LEFTARG = aggwin.topk, RIGHTARG = aggwin.topk, FUNCTION = aggwin.topk_plus, COMMUTATOR = OPERATOR(aggwin.+)
@@ -116,11 +116,11 @@ COMMENT ON OPERATOR aggwin.+ (aggwin.topk, aggwin.topk) IS 'merge';
 
 CREATE FUNCTION aggwin.topk_eq(aggwin.topk, aggwin.topk) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_eq';
-COMMENT ON FUNCTION aggwin.topk_eq(aggwin.topk, aggwin.topk) IS 'implementation of = operator';
+COMMENT ON FUNCTION aggwin.topk_eq(aggwin.topk, aggwin.topk) IS 'private: implementation of = operator';
 
 CREATE FUNCTION aggwin.topk_ne(aggwin.topk, aggwin.topk) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_ne';
-COMMENT ON FUNCTION aggwin.topk_ne(aggwin.topk, aggwin.topk) IS 'implementation of <> operator';
+COMMENT ON FUNCTION aggwin.topk_ne(aggwin.topk, aggwin.topk) IS 'private: implementation of <> operator';
 
 CREATE FUNCTION aggwin.topk_hash(aggwin.topk) RETURNS integer
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_summary_hash';

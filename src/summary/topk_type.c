@@ -181,13 +181,15 @@ aggwin_topk_out(PG_FUNCTION_ARGS)
 
 /*
  * The order of items of the same count is that of their bytes, so a client's
- * encoding may have another. It is put right here, not refused.
+ * encoding may have another. Then it is put right here, not refused.
  */
 Datum
 aggwin_topk_recv(PG_FUNCTION_ARGS)
 {
 	Summary    *received = aggwin_summary_receive((StringInfo) PG_GETARG_POINTER(0), SUMMARY_TOPK);
+	Summary    *canonical;
 	TopkList	list;
+	bool		same_encoding = true;
 	const char *problem;
 
 	if (!decode(&list, received))
@@ -204,13 +206,18 @@ aggwin_topk_recv(PG_FUNCTION_ARGS)
 		{
 			item->item = converted;
 			item->length = strlen(converted);
+			same_encoding = false;
 		}
 	}
-	aggwin_topk_list_sort(&list);
+	if (!same_encoding)
+		aggwin_topk_list_sort(&list);
 	problem = aggwin_topk_list_check(&list);
 	if (problem != NULL)
 		aggwin_summary_refuse(SUMMARY_TOPK, problem);
-	PG_RETURN_POINTER(aggwin_topk_encode(&list));
+	canonical = aggwin_topk_encode(&list);
+	if (same_encoding)
+		aggwin_summary_check_canonical(received, canonical);
+	PG_RETURN_POINTER(canonical);
 }
 
 Datum
