@@ -81,6 +81,11 @@ compat_is_virtual_generated(char attgenerated)
 #define compat_backend_status(i) pgstat_fetch_stat_local_beentry(i)
 #endif
 
+/* Before a function that does not return; PostgreSQL 18 brings it. */
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* A database whose DROP was interrupted; unknown before 15.4. */
 #ifndef DATCONNLIMIT_INVALID_DB
 #define DATCONNLIMIT_INVALID_DB (-2)

@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "core/compat.h"
 #include "lib/stringinfo.h"
 #include "utils/jsonb.h"
 
@@ -44,7 +45,7 @@ extern JsonbContainer *aggwin_json_element_array(JsonReader *reader,
 												 JsonbContainer *array,
 												 int position, int length);
 
-extern void aggwin_json_refuse(JsonReader *reader, const char *detail) pg_attribute_noreturn();
+pg_noreturn extern void aggwin_json_refuse(JsonReader *reader, const char *detail);
 
 extern void aggwin_json_put_float8(StringInfo buf, double value);
 

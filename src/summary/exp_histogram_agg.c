@@ -17,7 +17,7 @@ PG_FUNCTION_INFO_V1(aggwin_exp_histogram_transition);
 PG_FUNCTION_INFO_V1(aggwin_exp_histogram_merge);
 PG_FUNCTION_INFO_V1(aggwin_exp_histogram_final);
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 overflow(void)
 {
 	ereport(ERROR,

@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "core/compat.h"
 #include <math.h>
 
 #include "utils/float.h"
@@ -23,7 +24,7 @@ extern void aggwin_stats_init(Stats *stats, double value);
 extern void aggwin_stats_merge(Stats *into, const Stats *from);
 extern const char *aggwin_stats_check(const Stats *stats);
 extern void aggwin_stats_settle(Stats *stats, bool finite);
-extern void aggwin_stats_too_many(void) pg_attribute_noreturn();
+pg_noreturn extern void aggwin_stats_too_many(void);
 
 /* Add a value. All numbers are without -0.0, which has no place in the text form. */
 static inline void

@@ -19,6 +19,7 @@
 
 #include "postgres.h"
 
+#include "core/compat.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "nodes/nodes.h"
@@ -60,10 +61,10 @@ extern Summary *aggwin_summary_get(Datum datum, SummaryType type);
 extern Summary *aggwin_summary_alloc(SummaryType type, uint8 layout, Size size);
 extern void aggwin_summary_reader(WireReader *reader, const Summary *summary);
 extern Summary *aggwin_summary_finish(Summary *summary, const uint8 *end);
-extern void aggwin_summary_corrupt(SummaryType type, const char *detail) pg_attribute_noreturn();
+pg_noreturn extern void aggwin_summary_corrupt(SummaryType type, const char *detail);
 
 extern Summary *aggwin_summary_receive(StringInfo message, SummaryType type);
-extern void aggwin_summary_refuse(SummaryType type, const char *detail) pg_attribute_noreturn();
+pg_noreturn extern void aggwin_summary_refuse(SummaryType type, const char *detail);
 extern void aggwin_summary_check_canonical(const Summary *received, const Summary *canonical);
 extern bytea *aggwin_summary_send(const Summary *stored);
 
