@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 #include "core/compat.h"
+
 #include <math.h>
 
 #include "utils/float.h"
