@@ -52,12 +52,11 @@ read_buckets(WireReader *reader, ExpList *list, int32 sign, uint64 length)
 		else
 		{
 			uint64		token = wire_get_varint(reader);
-			int64		distance = (int64) (token >> 1) + 1;
 
-			if (distance > EXP_KEY_MASK)
+			if (token >> 1 >= EXP_KEY_MASK)
 				reader->bad = true;
 			else
-				index += sign * distance;
+				index += sign * ((int64) (token >> 1) + 1);
 			rest = (token & 1) ? wire_get_varint(reader) + 2 : 1;
 		}
 		bucket->count = (int64) rest;
