@@ -2,7 +2,8 @@
 # topk.pl - the ten most frequent of 300,000 items: topk_agg against counting all
 #
 # Five million plays of songs, the song's number of plays about in inverse
-# proportion to its rank; one process. JIT is off, as in summary.pl.
+# proportion to its rank; with parallel query and without. JIT is off, as in
+# summary.pl.
 use strict;
 use warnings;
 use Bench;
@@ -23,13 +24,17 @@ $psql->ask('VACUUM ANALYZE plays');
 my %query = (
 	exact => 'SELECT song, count(*) FROM plays GROUP BY song ORDER BY count(*) DESC, song LIMIT 10',
 	topk => 'SELECT item, count FROM aggwin.top((SELECT aggwin.topk_agg(song, 10) FROM plays), 10)');
-my $result = measure(
-	rounds => rounds(7),
-	psql => { '' => $psql },
-	sides => { map { my $sql = $query{$_}; $_ => sub { $psql->ask($sql) } } keys %query });
-
-report('top ten of 300,000 songs: topk_agg / GROUP BY',
-	[ ratios($result, 's', qw(topk exact)) ], [ ratios($result, 'cpu', qw(topk exact)) ], '<= 0.30');
+my $result;
+for my $workers (2, 0)
+{
+	$psql->ask("SET max_parallel_workers_per_gather = $workers");
+	$result = measure(
+		rounds => rounds(7),
+		psql => { '' => $psql },
+		sides => { map { my $sql = $query{$_}; $_ => sub { $psql->ask($sql) } } keys %query });
+	report('top ten of 300,000 songs' . ($workers ? ', two workers planned' : '') . ': topk_agg / GROUP BY',
+		[ ratios($result, 's', qw(topk exact)) ], [ ratios($result, 'cpu', qw(topk exact)) ], '<= 0.30');
+}
 
 my ($row) = $psql->ask(q[SELECT count(*), count(*) FILTER (WHERE t.count - t.error <= e.n AND e.n <= t.count)
 	FROM aggwin.top((SELECT aggwin.topk_agg(song, 10) FROM plays), 10) AS t
