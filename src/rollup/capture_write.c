@@ -80,12 +80,15 @@ struct DeltaWriter
 /* Keys of less are not worth a closer look. */
 #define WIDE_KEY 1024
 
-/* Columns of an invalid table; ddl.c creates it. */
+/* Columns of an invalid table; parts.c creates it. */
 enum
 {
-	Anum_invalid_spans = 1,
+	Anum_invalid_kind = 1,
+	Anum_invalid_level,
+	Anum_invalid_spans,
 	Anum_invalid_nulls,
 	Anum_invalid_buckets,
+	Anum_invalid_error,
 	Anum_invalid_captured_at,
 	Anum_invalid_xid,
 	Natts_invalid = Anum_invalid_xid
@@ -362,14 +365,14 @@ aggwin_delta_end(DeltaWriter *writer)
 }
 
 /*
- * spans is of a multirange type. buckets is NULL when nobody has counted:
+ * Make spans of the base invalid, a value of a multirange type. buckets is NULL when nobody has counted:
  * everything.
  */
 void
 aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
 					 const int64 *buckets)
 {
-	Oid			types[Natts_invalid] = {spans_type, BOOLOID, INT8OID, TIMESTAMPTZOID, XID8OID};
+	Oid			types[Natts_invalid] = {CHAROID, INT2OID, spans_type, BOOLOID, INT8OID, TEXTOID, TIMESTAMPTZOID, XID8OID};
 	Appender	to;
 	TupleTableSlot *slot;
 
@@ -377,12 +380,15 @@ aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(to.rel), &TTSOpsVirtual);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, Natts_invalid * sizeof(bool));
+	slot->tts_values[Anum_invalid_kind - 1] = CharGetDatum(AGGWIN_INVALID);
+	slot->tts_values[Anum_invalid_level - 1] = Int16GetDatum(0);
 	slot->tts_values[Anum_invalid_spans - 1] = spans;
 	slot->tts_values[Anum_invalid_nulls - 1] = BoolGetDatum(nulls);
 	if (buckets != NULL)
 		slot->tts_values[Anum_invalid_buckets - 1] = Int64GetDatum(*buckets);
 	else
 		slot->tts_isnull[Anum_invalid_buckets - 1] = true;
+	slot->tts_isnull[Anum_invalid_error - 1] = true;
 	slot->tts_values[Anum_invalid_captured_at - 1] = to.now;
 	slot->tts_values[Anum_invalid_xid - 1] = to.xid;
 	ExecStoreVirtualTuple(slot);

@@ -8,6 +8,13 @@
 
 typedef struct DeltaWriter DeltaWriter;
 
+/* Kinds of spans that an invalid table holds. */
+#define AGGWIN_INVALID 'i'		/* of a level: to be answered from below */
+#define AGGWIN_FROZEN 'f'		/* whose rows are gone from the source for good */
+#define AGGWIN_UNSOURCED 's'	/* beyond source_retention, frozen too */
+#define AGGWIN_CLOSED 'l'		/* closed for late rows, frozen too */
+#define AGGWIN_EXPIRED 'e'		/* of a level: beyond its retention */
+
 extern DeltaWriter *aggwin_delta_begin(Oid delta, const Oid *types, int columns,
 									   int keys);
 extern void aggwin_delta_add(DeltaWriter *writer, const Datum *values,

@@ -197,28 +197,32 @@ next_rollup_id(void)
 static void
 insert_catalog(const RollupRow *row, const RollupSpec *spec, Datum refresh_interval)
 {
-	Oid			types[] = {INT4OID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID, INTERVALOID};
+	Oid			types[] = {INT4OID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID};
 	Datum		values[] = {
 		Int32GetDatum(row->rollup_id), ObjectIdGetDatum(row->view),
 		ObjectIdGetDatum(row->source), ObjectIdGetDatum(row->definition),
 		ObjectIdGetDatum(row->state), ObjectIdGetDatum(row->delta),
-		ObjectIdGetDatum(row->invalid), refresh_interval
+		ObjectIdGetDatum(row->invalid)
 	};
-	const char *width = spec->width_type == INTERVALOID ? spec->bucket_width : "NULL";
+	Oid			tier_types[] = {INT4OID, INTERVALOID};
+	Datum		tier_values[] = {Int32GetDatum(row->rollup_id), refresh_interval};
+	bool		by_interval = spec->width_type == INTERVALOID;
+	const char *width = by_interval ? spec->bucket_width : "NULL";
+	const char *int_width = by_interval ? "NULL" : spec->bucket_width;
 
-	aggwin_spi_run_args("INSERT INTO aggwin.rollup (rollup_id, view, source, definition, state, delta, invalid, refresh_interval)"
-						" OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+	aggwin_spi_run_args("INSERT INTO aggwin.rollup (rollup_id, view, source, definition, state, delta, invalid)"
+						" OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7)",
 						SPI_OK_INSERT, lengthof(types), types, values, NULL);
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.tier (rollup_id, width, folded)"
-								 " SELECT $1, %s, (least(s.xmin, s.me)::text || ':' || s.xmax::text || ':' ||"
+	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.tier (rollup_id, refresh_interval, width, int_width, folded)"
+								 " SELECT $1, $2, %s, %s, (least(s.xmin, s.me)::text || ':' || s.xmax::text || ':' ||"
 								 " coalesce((SELECT string_agg(x::text, ',' ORDER BY x)"
 								 " FROM (SELECT unnest(s.xip) UNION SELECT s.me WHERE s.me < s.xmax) AS x(x)), ''))::pg_snapshot"
 								 " FROM (SELECT pg_snapshot_xmin(c) AS xmin, pg_snapshot_xmax(c) AS xmax,"
 								 " ARRAY(SELECT pg_snapshot_xip(c)) AS xip, pg_current_xact_id() AS me"
-								 " FROM pg_current_snapshot() AS c) AS s", width),
-						SPI_OK_INSERT, 1, types, values, NULL);
+								 " FROM pg_current_snapshot() AS c) AS s", width, int_width),
+						SPI_OK_INSERT, 2, tier_types, tier_values, NULL);
 	PopActiveSnapshot();
 }
 

@@ -114,8 +114,8 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ALTER xid SET (n_distinct = -1)", delta),
 				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", delta), SPI_OK_UTILITY);
-	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (spans %s NOT NULL,"
-							" nulls boolean NOT NULL, buckets bigint,"
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (kind \"char\" NOT NULL, level smallint NOT NULL,"
+							" spans %s NOT NULL, nulls boolean NOT NULL, buckets bigint, error text,"
 							" captured_at timestamptz NOT NULL, xid xid8 NOT NULL) WITH (%s)",
 							invalid, spec->time->multirange, churn), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", invalid), SPI_OK_UTILITY);

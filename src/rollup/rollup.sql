@@ -10,27 +10,45 @@ CREATE TABLE aggwin.rollup (
 	state regclass NOT NULL,
 	delta regclass NOT NULL,
 	invalid regclass NOT NULL,
-	refresh_interval interval NOT NULL CHECK (refresh_interval > '0'),
+	lateness interval CHECK (lateness >= '0'),
+	late text NOT NULL DEFAULT 'merge' CHECK (late IN ('merge', 'drop')),
+	source_retention interval CHECK (source_retention > '0'),
+	paused boolean NOT NULL DEFAULT false,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX rollup_source_idx ON aggwin.rollup (source);
-COMMENT ON TABLE aggwin.rollup IS 'one row a rollup: the view that users query and the relations behind it';
+COMMENT ON TABLE aggwin.rollup IS 'one row a rollup: the view that users query, the relations behind it, and its options';
 GRANT SELECT ON aggwin.rollup TO PUBLIC;
 
 CREATE TABLE aggwin.tier (
 	rollup_id integer NOT NULL REFERENCES aggwin.rollup,
 	level smallint NOT NULL DEFAULT 0,
+	view regclass UNIQUE,
+	state regclass,
+	delta regclass,
 	width interval,
-	folded pg_snapshot NOT NULL,
+	int_width bigint,
+	keys smallint[],
+	refresh_interval interval NOT NULL CHECK (refresh_interval > '0'),
+	retention interval CHECK (retention > '0'),
+	folded pg_snapshot,
 	watermark text,
 	rows_folded bigint NOT NULL DEFAULT 0,
+	late_dropped bigint NOT NULL DEFAULT 0,
 	repairs bigint NOT NULL DEFAULT 0,
+	refused_repairs bigint NOT NULL DEFAULT 0,
+	backfill_since timestamptz,
+	backfill_done bigint,
+	backfill_total bigint,
 	last_fold timestamptz,
 	last_fold_ms double precision,
 	failures bigint NOT NULL DEFAULT 0,
 	last_error text,
 	last_error_at timestamptz,
-	PRIMARY KEY (rollup_id, level)
+	PRIMARY KEY (rollup_id, level),
+	-- the relations and the snapshot of the base: aggwin.rollup, folded
+	CHECK ((level > 0) = (view IS NOT NULL AND state IS NOT NULL AND delta IS NOT NULL)),
+	CHECK ((level = 0) = (folded IS NOT NULL))
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE aggwin.tier IS 'one row a tier of a rollup: what is folded, and what has been counted since';
 -- Rollup views read this as their owner; errors may quote users' data.
@@ -129,9 +147,10 @@ SELECT r.view AS rollup,
 	pg_catalog.pg_get_userbyid(c.relowner) AS owner,
 	ARRAY(SELECT t.width FROM aggwin.tier t WHERE t.rollup_id = r.rollup_id ORDER BY t.level) AS tiers,
 	pg_catalog.pg_get_viewdef(r.definition) AS query,
-	pg_catalog.jsonb_build_object('refresh_interval', r.refresh_interval) AS options,
+	pg_catalog.jsonb_build_object('refresh_interval', b.refresh_interval) AS options,
 	r.created_at
 FROM aggwin.rollup r
+JOIN aggwin.tier b ON b.rollup_id = r.rollup_id AND b.level = 0
 JOIN pg_catalog.pg_class c ON c.oid = r.view;
 COMMENT ON VIEW aggwin.rollups IS 'one row a rollup: its source, owner, query and options';
 GRANT SELECT ON aggwin.rollups TO PUBLIC;

@@ -226,8 +226,8 @@ pending(const char *alias)
 char *
 aggwin_sql_any_pending(const RollupNames *names)
 {
-	return psprintf("SELECT EXISTS (SELECT FROM %1$s AS i WHERE i.xid = ANY ($1))"
-					" OR EXISTS (SELECT FROM %1$s AS i WHERE i.xid >= $2),"
+	return psprintf("SELECT EXISTS (SELECT FROM %1$s AS i WHERE i.xid = ANY ($1) AND " AGGWIN_BASE_INVALID ")"
+					" OR EXISTS (SELECT FROM %1$s AS i WHERE i.xid >= $2 AND " AGGWIN_BASE_INVALID "),"
 					" EXISTS (SELECT FROM %2$s AS d WHERE d.xid = ANY ($1))"
 					" OR EXISTS (SELECT FROM %2$s AS d WHERE d.xid >= $2)",
 					names->invalid, names->delta);
@@ -290,7 +290,7 @@ aggwin_sql_merge(const RollupSpec *spec, const RollupNames *names)
 char *
 aggwin_sql_take_invalid(const RollupNames *names, int max_scans)
 {
-	return psprintf("WITH gone AS (DELETE FROM %s AS i WHERE %s RETURNING i.spans, i.nulls)"
+	return psprintf("WITH gone AS (DELETE FROM %s AS i WHERE %s AND " AGGWIN_BASE_INVALID " RETURNING i.spans, i.nulls)"
 					" SELECT u.spans, u.nulls, %s"
 					" FROM (SELECT range_agg(g.spans) AS spans, bool_or(g.nulls) AS nulls FROM gone AS g) AS u",
 					names->invalid, pending("i"),

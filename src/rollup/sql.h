@@ -19,6 +19,9 @@ typedef struct RollupNames
 	char	   *invalid;
 } RollupNames;
 
+/* A row "i" of the invalid table is about the base. */
+#define AGGWIN_BASE_INVALID "i.kind = 'i' AND i.level = 0"
+
 /* Names that capture gives to the transition tables. */
 #define AGGWIN_NEW_ROWS "aggwin_new"
 #define AGGWIN_OLD_ROWS "aggwin_old"

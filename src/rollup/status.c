@@ -44,8 +44,9 @@ aggwin_rollup_pending(PG_FUNCTION_ARGS)
 							 " d AS (SELECT count(*) AS deltas, min(captured_at) AS since FROM %2$s"
 							 " WHERE xid = ANY ((SELECT xip FROM f)::xid8[]) OR xid >= (SELECT xmax FROM f)),"
 							 " i AS (SELECT count(*) AS ranges, count(buckets) AS counted,"
-							 " sum(buckets)::bigint AS buckets, min(captured_at) AS since FROM %3$s"
-							 " WHERE xid = ANY ((SELECT xip FROM f)::xid8[]) OR xid >= (SELECT xmax FROM f))"
+							 " sum(buckets)::bigint AS buckets, min(captured_at) AS since FROM %3$s AS i"
+							 " WHERE (xid = ANY ((SELECT xip FROM f)::xid8[]) OR xid >= (SELECT xmax FROM f))"
+							 " AND " AGGWIN_BASE_INVALID ")"
 							 " SELECT d.deltas,"
 							 " greatest(coalesce(clock_timestamp() - least(d.since, i.since), '0'), '0'),"
 							 " CASE WHEN i.ranges = i.counted THEN coalesce(i.buckets, 0) END FROM d, i",

@@ -124,10 +124,11 @@ append_common(StringInfo s, const RollupSpec *spec, const RollupNames *names)
 					 " CASE WHEN EXISTS (SELECT FROM folded) THEN bool_or(p.nulls) ELSE true END AS nulls"
 					 " FROM ("
 					 "SELECT i.spans, i.nulls FROM %2$s AS i"
-					 " WHERE i.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[])"
+					 " WHERE i.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[]) AND " AGGWIN_BASE_INVALID
 					 " UNION ALL "
 					 "SELECT i.spans, i.nulls FROM %2$s AS i"
-					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f) AND i.xid <= " LAST_XID ") AS p) AS v) ",
+					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f) AND i.xid <= " LAST_XID
+					 " AND " AGGWIN_BASE_INVALID ") AS p) AS v) ",
 					 names->rollup_id, names->invalid,
 					 aggwin_sql_scans("v.spans",
 									  aggwin_has_time_index(spec) ? MAX_SCANS : 1));

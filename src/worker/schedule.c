@@ -210,9 +210,11 @@ read_catalog(void *arg)
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aggwin_spi_connect();
-	aggwin_spi_run("SELECT rollup_id, view::text,"
-				   " (extract(epoch FROM refresh_interval) * 1000)::float8"
-				   " FROM aggwin.rollup", SPI_OK_SELECT);
+	aggwin_spi_run("SELECT r.rollup_id, r.view::text,"
+				   " (extract(epoch FROM t.refresh_interval) * 1000)::float8"
+				   " FROM aggwin.rollup AS r"
+				   " JOIN aggwin.tier AS t ON t.rollup_id = r.rollup_id AND t.level = 0"
+				   " WHERE NOT r.paused", SPI_OK_SELECT);
 
 	hash_seq_init(&scan, schedule->rollups);
 	while ((rollup = hash_seq_search(&scan)) != NULL)
