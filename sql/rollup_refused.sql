@@ -283,7 +283,7 @@ SELECT aggwin.create_rollup('refused', :query, with_data => NULL);
 SELECT aggwin.create_rollup('refused', :query, refresh_interval => '0');
 SELECT aggwin.create_rollup('refused', :query, refresh_interval => '-1 second');
 SELECT aggwin.create_rollup('refused', :query, refresh_interval => '1 month -31 days');
-SELECT aggwin.create_rollup('refused', :query, tiers => '{1 day}');
+SELECT aggwin.create_rollup('refused', :query, tiers => '{1 minute}');
 SET search_path = '';
 SELECT aggwin.create_rollup('refused', 'SELECT aggwin.time_bucket(''1 hour'', ts), count(*) FROM rollup_refused.src GROUP BY 1');
 SET search_path = rollup_refused, aggwin;

@@ -18,6 +18,7 @@ int			aggwin_launcher_naptime = 60;
 int			aggwin_max_backoff = 300;
 int			aggwin_lock_timeout = 10000;
 int			aggwin_max_future = 86400;
+int			aggwin_repair_batch = 250000;
 int			aggwin_log_min_fold_duration = -1;
 
 static void
@@ -85,6 +86,14 @@ define_fold_settings(void)
 							&aggwin_max_future,
 							86400, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("aggwin.repair_batch",
+							"How many rows of a source a worker aggregates anew in one transaction.",
+							"Larger repairs, such as the first one of a rollup, are done in pieces, newest first. A single bucket is never split, and without an index on the event time all is done at once.",
+							&aggwin_repair_batch,
+							250000, 1, INT_MAX,
+							PGC_SIGHUP, 0,
 							NULL, NULL, NULL);
 }
 

@@ -1,5 +1,5 @@
 /*
- * catalog.c - reading the table aggwin.rollup
+ * catalog.c - reading the tables aggwin.rollup and aggwin.tier
  *
  * Scans use a catalog snapshot, the latest there is, also in a transaction
  * whose own snapshot is older: a rollup counts for every writer from the
@@ -19,15 +19,18 @@
 #include "access/stratnum.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
 #include "core/spi_util.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 /* Columns of aggwin.rollup. */
 enum
@@ -39,6 +42,24 @@ enum
 	Anum_rollup_state,
 	Anum_rollup_delta,
 	Anum_rollup_invalid,
+	Anum_rollup_lateness,
+	Anum_rollup_late,
+	Anum_rollup_source_retention,
+};
+
+/* Columns of aggwin.tier. */
+enum
+{
+	Anum_tier_rollup_id = 1,
+	Anum_tier_level,
+	Anum_tier_view,
+	Anum_tier_state,
+	Anum_tier_delta,
+	Anum_tier_width,
+	Anum_tier_int_width,
+	Anum_tier_keys,
+	Anum_tier_refresh_interval,
+	Anum_tier_retention,
 };
 
 static Oid
@@ -47,6 +68,15 @@ oid_column(HeapTuple tuple, AttrNumber attno, TupleDesc desc)
 	bool		isnull;
 
 	return DatumGetObjectId(heap_getattr(tuple, attno, desc, &isnull));
+}
+
+static Interval *
+interval_column(HeapTuple tuple, AttrNumber attno, TupleDesc desc)
+{
+	bool		isnull;
+	Datum		value = heap_getattr(tuple, attno, desc, &isnull);
+
+	return isnull ? NULL : DatumGetIntervalP(value);
 }
 
 static RollupRow *
@@ -66,12 +96,12 @@ read_row(HeapTuple tuple, TupleDesc desc)
 	return row;
 }
 
-/* The rows in which a column equals a value, found by the named index. */
+/* Copies of a table's tuples in which a column equals a value, by an index. */
 static List *
-scan(const char *index, AttrNumber attno, RegProcedure equal, Datum value)
+scan_table(Relation rel, const char *index, AttrNumber attno, RegProcedure equal,
+		   Datum value)
 {
-	Relation	rel = table_open(aggwin_relid("rollup"), AccessShareLock);
-	List	   *rows = NIL;
+	List	   *tuples = NIL;
 	SysScanDesc scan;
 	ScanKeyData key[1];
 	HeapTuple	tuple;
@@ -79,8 +109,21 @@ scan(const char *index, AttrNumber attno, RegProcedure equal, Datum value)
 	ScanKeyInit(&key[0], attno, BTEqualStrategyNumber, equal, value);
 	scan = systable_beginscan(rel, aggwin_relid(index), true, NULL, 1, key);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
-		rows = lappend(rows, read_row(tuple, RelationGetDescr(rel)));
+		tuples = lappend(tuples, heap_copytuple(tuple));
 	systable_endscan(scan);
+	return tuples;
+}
+
+/* The rows in which a column equals a value, found by the named index. */
+static List *
+scan(const char *index, AttrNumber attno, RegProcedure equal, Datum value)
+{
+	Relation	rel = table_open(aggwin_relid("rollup"), AccessShareLock);
+	List	   *rows = NIL;
+	ListCell   *lc;
+
+	foreach(lc, scan_table(rel, index, attno, equal, value))
+		rows = lappend(rows, read_row(lfirst(lc), RelationGetDescr(rel)));
 	table_close(rel, AccessShareLock);
 	return rows;
 }
@@ -105,8 +148,29 @@ aggwin_find_rollup(int32 rollup_id, RollupRow *row)
 	return true;
 }
 
+/* The rollup that has this view above its base, as a list of one or none. */
+static List *
+rollup_of_tier(Oid view)
+{
+	Relation	rel = table_open(aggwin_relid("tier"), AccessShareLock);
+	List	   *tuples = scan_table(rel, "tier_view_key", Anum_tier_view, F_OIDEQ,
+									ObjectIdGetDatum(view));
+	List	   *rows = NIL;
+
+	if (tuples != NIL)
+	{
+		bool		isnull;
+		Datum		id = heap_getattr(linitial(tuples), Anum_tier_rollup_id,
+									  RelationGetDescr(rel), &isnull);
+
+		rows = scan("rollup_pkey", Anum_rollup_id, F_INT4EQ, id);
+	}
+	table_close(rel, AccessShareLock);
+	return rows;
+}
+
 /*
- * The id of the rollup that users know by this view. must_own: only its owner
+ * The id of the rollup that users know by this view, or by that of a tier. must_own: only its owner
  * (or a member of the owning role) may pass.
  */
 int32
@@ -116,6 +180,9 @@ aggwin_rollup_of_view(Oid view, bool must_own)
 							ObjectIdGetDatum(view));
 	char	   *name = get_rel_name(view);
 	RollupRow  *row;
+
+	if (rows == NIL)
+		rows = rollup_of_tier(view);
 
 	if (rows == NIL)
 		ereport(ERROR,
@@ -131,10 +198,102 @@ aggwin_rollup_of_view(Oid view, bool must_own)
 	return row->rollup_id;
 }
 
+/* The level that a view shows, an error if it is gone. */
+int
+aggwin_level_of_view(int32 rollup_id, Oid view)
+{
+	RollupRow	row;
+	ListCell   *lc;
+
+	if (aggwin_find_rollup(rollup_id, &row))
+	{
+		foreach(lc, aggwin_tiers_of(&row))
+		{
+			const Tier *tier = lfirst(lc);
+
+			if (tier->view_relid == view)
+				return tier->level;
+		}
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("the rollup was dropped by another session")));
+}
+
 static bool
 exists(Oid relid)
 {
 	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid));
+}
+
+static Tier *
+read_tier(HeapTuple tuple, TupleDesc desc)
+{
+	Tier	   *tier = palloc0(sizeof(Tier));
+	Datum		keys;
+	Datum	   *numbers;
+	int			count;
+	bool		isnull;
+
+	tier->level = DatumGetInt16(heap_getattr(tuple, Anum_tier_level, desc, &isnull));
+	tier->all_keys = true;
+	tier->interval = interval_column(tuple, Anum_tier_width, desc);
+	if (tier->interval == NULL)
+		tier->int_width = DatumGetInt64(heap_getattr(tuple, Anum_tier_int_width, desc, &isnull));
+	if (tier->level == 0)
+		return tier;
+	tier->view_relid = oid_column(tuple, Anum_tier_view, desc);
+	tier->state_relid = oid_column(tuple, Anum_tier_state, desc);
+	tier->delta_relid = oid_column(tuple, Anum_tier_delta, desc);
+	tier->width = aggwin_tier_width_literal(tier);
+	keys = heap_getattr(tuple, Anum_tier_keys, desc, &isnull);
+	if (isnull)
+		return tier;
+	tier->all_keys = false;
+	deconstruct_array(DatumGetArrayTypeP(keys), INT2OID, 2, true, TYPALIGN_SHORT,
+					  &numbers, NULL, &count);
+	for (int i = 0; i < count; i++)
+		tier->keys = lappend_int(tier->keys, DatumGetInt16(numbers[i]));
+	return tier;
+}
+
+static int
+by_level(const ListCell *a, const ListCell *b)
+{
+	return ((Tier *) lfirst(a))->level - ((Tier *) lfirst(b))->level;
+}
+
+/*
+ * The tiers of a rollup, the base first, as a list of Tier without names.
+ */
+List *
+aggwin_tiers_of(const RollupRow *row)
+{
+	Relation	rel = table_open(aggwin_relid("tier"), AccessShareLock);
+	List	   *tiers = NIL;
+	ListCell   *lc;
+
+	foreach(lc, scan_table(rel, "tier_pkey", Anum_tier_rollup_id, F_INT4EQ,
+						   Int32GetDatum(row->rollup_id)))
+		tiers = lappend(tiers, read_tier(lfirst(lc), RelationGetDescr(rel)));
+	table_close(rel, AccessShareLock);
+
+	list_sort(tiers, by_level);
+	foreach(lc, tiers)
+	{
+		Tier	   *tier = lfirst(lc);
+
+		if (tier->level != foreach_current_index(lc))
+			elog(ERROR, "rollup %d has no tier %d", row->rollup_id,
+				 foreach_current_index(lc));
+		if (tier->level == 0)
+		{
+			tier->view_relid = row->view;
+			tier->state_relid = row->state;
+			tier->delta_relid = row->delta;
+		}
+	}
+	return tiers;
 }
 
 /*
@@ -146,8 +305,20 @@ exists(Oid relid)
 bool
 aggwin_rollup_is_whole(const RollupRow *row)
 {
-	return exists(row->view) && exists(row->source) && exists(row->definition) &&
-		exists(row->state) && exists(row->delta) && exists(row->invalid);
+	ListCell   *lc;
+
+	if (!exists(row->source) || !exists(row->definition) || !exists(row->invalid) ||
+		!exists(row->view) || !exists(row->state) || !exists(row->delta))
+		return false;
+	foreach(lc, aggwin_tiers_of(row))
+	{
+		const Tier *tier = lfirst(lc);
+
+		if (!exists(tier->view_relid) || !exists(tier->state_relid) ||
+			!exists(tier->delta_relid))
+			return false;
+	}
+	return true;
 }
 
 /* Whoever owns the view owns the rollup. */
@@ -166,18 +337,58 @@ aggwin_rollup_owner(const RollupRow *row)
 	return owner;
 }
 
+/* The options that a fold of a level is about. */
+void
+aggwin_rollup_options(int32 rollup_id, int level, RollupOptions *options)
+{
+	Relation	rollup = table_open(aggwin_relid("rollup"), AccessShareLock);
+	Relation	tier = table_open(aggwin_relid("tier"), AccessShareLock);
+	ListCell   *lc;
+
+	memset(options, 0, sizeof(RollupOptions));
+	foreach(lc, scan_table(rollup, "rollup_pkey", Anum_rollup_id, F_INT4EQ,
+						   Int32GetDatum(rollup_id)))
+	{
+		TupleDesc	desc = RelationGetDescr(rollup);
+		bool		isnull;
+		Datum		late = heap_getattr(lfirst(lc), Anum_rollup_late, desc, &isnull);
+
+		options->lateness = interval_column(lfirst(lc), Anum_rollup_lateness, desc);
+		options->source_retention = interval_column(lfirst(lc), Anum_rollup_source_retention, desc);
+		options->drops_late = options->lateness != NULL &&
+			strcmp(TextDatumGetCString(late), "drop") == 0;
+	}
+	foreach(lc, scan_table(tier, "tier_pkey", Anum_tier_rollup_id, F_INT4EQ,
+						   Int32GetDatum(rollup_id)))
+	{
+		TupleDesc	desc = RelationGetDescr(tier);
+		bool		isnull;
+
+		if (DatumGetInt16(heap_getattr(lfirst(lc), Anum_tier_level, desc, &isnull)) == level)
+			options->retention = interval_column(lfirst(lc), Anum_tier_retention, desc);
+	}
+	table_close(tier, AccessShareLock);
+	table_close(rollup, AccessShareLock);
+}
+
 RollupNames
 aggwin_rollup_names(const RollupRow *row)
 {
 	RollupNames names = {
 		.rollup_id = row->rollup_id,
-		.state_relid = row->state,
 		.source = aggwin_relation_name(row->source),
-		.state = aggwin_relation_name(row->state),
-		.delta = aggwin_relation_name(row->delta),
 		.invalid = aggwin_relation_name(row->invalid),
+		.tiers = aggwin_tiers_of(row),
 	};
+	ListCell   *lc;
 
+	foreach(lc, names.tiers)
+	{
+		Tier	   *tier = lfirst(lc);
+
+		tier->state = aggwin_relation_name(tier->state_relid);
+		tier->delta = aggwin_relation_name(tier->delta_relid);
+	}
 	return names;
 }
 

@@ -1,11 +1,12 @@
 /*
- * catalog.h - the table aggwin.rollup, as C sees it
+ * catalog.h - the tables aggwin.rollup and aggwin.tier, as C sees them
  */
 #ifndef AGGWIN_CATALOG_H
 #define AGGWIN_CATALOG_H
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "rollup/sql.h"
 
@@ -20,11 +21,23 @@ typedef struct RollupRow
 	Oid			invalid;
 } RollupRow;
 
+/* What a fold of a level is to keep and to drop; NULL: no limit. */
+typedef struct RollupOptions
+{
+	bool		drops_late;
+	Interval   *lateness;
+	Interval   *source_retention;
+	Interval   *retention;
+} RollupOptions;
+
 extern List *aggwin_rollups_of(Oid source);
 extern bool aggwin_find_rollup(int32 rollup_id, RollupRow *row);
 extern int32 aggwin_rollup_of_view(Oid view, bool must_own);
+extern List *aggwin_tiers_of(const RollupRow *row);
+extern int	aggwin_level_of_view(int32 rollup_id, Oid view);
 extern bool aggwin_rollup_is_whole(const RollupRow *row);
 extern Oid	aggwin_rollup_owner(const RollupRow *row);
+extern void aggwin_rollup_options(int32 rollup_id, int level, RollupOptions *options);
 extern RollupNames aggwin_rollup_names(const RollupRow *row);
 extern void aggwin_lock_rollup(int32 rollup_id);
 

@@ -18,7 +18,7 @@
  */
 #include "postgres.h"
 
-#include "rollup/catalog.h"
+#include "rollup/ddl.h"
 #include "rollup/parts.h"
 
 #include "access/xact.h"
@@ -39,6 +39,7 @@
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -189,40 +190,89 @@ next_rollup_id(void)
 	return id;
 }
 
+/* Arguments of create_rollup(), in order. */
+enum
+{
+	ARG_NAME,
+	ARG_QUERY,
+	ARG_TIERS,
+	ARG_REFRESH_INTERVAL,
+	ARG_LATENESS,
+	ARG_LATE,
+	ARG_RETENTION,
+	ARG_SOURCE_RETENTION,
+	ARG_WITH_DATA,
+};
+
+static const struct
+{
+	const char *name;
+	bool		required;
+}			create_args[] = {
+	{"name", true},
+	{"query", true},
+	{"tiers", true},
+	{"refresh_interval", true},
+	{"lateness", false},
+	{"late", true},
+	{"retention", false},
+	{"source_retention", false},
+	{"with_data", true},
+};
+
+static Datum
+argument(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? 0 : PG_GETARG_DATUM(number);
+}
+
+static char
+null_flag(FunctionCallInfo fcinfo, int number)
+{
+	return PG_ARGISNULL(number) ? 'n' : ' ';
+}
+
 /*
  * The catalog rows. "folded" is the latest snapshot, and in it the own
  * transaction as still running: a snapshot does not list its own transaction,
  * and what this one captures after now must count as pending.
  */
 static void
-insert_catalog(const RollupRow *row, const RollupSpec *spec, Datum refresh_interval)
+insert_catalog(const RollupRow *row, const RollupSpec *spec, FunctionCallInfo fcinfo)
 {
-	Oid			types[] = {INT4OID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID};
+	Oid			types[] = {INT4OID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID,
+	INTERVALOID, TEXTOID, INTERVALOID};
 	Datum		values[] = {
 		Int32GetDatum(row->rollup_id), ObjectIdGetDatum(row->view),
 		ObjectIdGetDatum(row->source), ObjectIdGetDatum(row->definition),
 		ObjectIdGetDatum(row->state), ObjectIdGetDatum(row->delta),
-		ObjectIdGetDatum(row->invalid)
+		ObjectIdGetDatum(row->invalid), argument(fcinfo, ARG_LATENESS),
+		argument(fcinfo, ARG_LATE), argument(fcinfo, ARG_SOURCE_RETENTION)
 	};
-	Oid			tier_types[] = {INT4OID, INTERVALOID};
-	Datum		tier_values[] = {Int32GetDatum(row->rollup_id), refresh_interval};
+	char		nulls[] = {' ', ' ', ' ', ' ', ' ', ' ', ' ', null_flag(fcinfo, ARG_LATENESS),
+		null_flag(fcinfo, ARG_LATE), null_flag(fcinfo, ARG_SOURCE_RETENTION), '\0'};
+	Oid			tier_types[] = {INT4OID, INTERVALOID, INTERVALOID};
+	Datum		tier_values[] = {Int32GetDatum(row->rollup_id),
+		argument(fcinfo, ARG_REFRESH_INTERVAL), argument(fcinfo, ARG_RETENTION)};
+	char		tier_nulls[] = {' ', ' ', null_flag(fcinfo, ARG_RETENTION), '\0'};
 	bool		by_interval = spec->width_type == INTERVALOID;
 	const char *width = by_interval ? spec->bucket_width : "NULL";
 	const char *int_width = by_interval ? "NULL" : spec->bucket_width;
 
-	aggwin_spi_run_args("INSERT INTO aggwin.rollup (rollup_id, view, source, definition, state, delta, invalid)"
-						" OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7)",
-						SPI_OK_INSERT, lengthof(types), types, values, NULL);
+	aggwin_spi_run_args("INSERT INTO aggwin.rollup (rollup_id, view, source, definition, state, delta, invalid,"
+						" lateness, late, source_retention)"
+						" OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+						SPI_OK_INSERT, lengthof(types), types, values, nulls);
 
 	PushActiveSnapshot(GetLatestSnapshot());
-	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.tier (rollup_id, refresh_interval, width, int_width, folded)"
-								 " SELECT $1, $2, %s, %s, (least(s.xmin, s.me)::text || ':' || s.xmax::text || ':' ||"
+	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.tier (rollup_id, refresh_interval, retention, width, int_width, folded)"
+								 " SELECT $1, $2, $3, %s, %s, (least(s.xmin, s.me)::text || ':' || s.xmax::text || ':' ||"
 								 " coalesce((SELECT string_agg(x::text, ',' ORDER BY x)"
 								 " FROM (SELECT unnest(s.xip) UNION SELECT s.me WHERE s.me < s.xmax) AS x(x)), ''))::pg_snapshot"
 								 " FROM (SELECT pg_snapshot_xmin(c) AS xmin, pg_snapshot_xmax(c) AS xmax,"
 								 " ARRAY(SELECT pg_snapshot_xip(c)) AS xip, pg_current_xact_id() AS me"
 								 " FROM pg_current_snapshot() AS c) AS s", width, int_width),
-						SPI_OK_INSERT, 2, tier_types, tier_values, NULL);
+						SPI_OK_INSERT, 3, tier_types, tier_values, tier_nulls);
 	PopActiveSnapshot();
 }
 
@@ -256,11 +306,18 @@ source_is_empty(Oid source)
 
 /* Public ------------------------------------------------------------------ */
 
-static RangeVar *
-view_range_var(text *name)
+/* Can there be a view of this name? Sets its schema. */
+void
+aggwin_check_new_view(RangeVar *view)
 {
-	RangeVar   *view = makeRangeVarFromNameList(textToQualifiedNameList(name));
 	Oid			namespace = RangeVarGetAndCheckCreationNamespace(view, NoLock, NULL);
+
+	if (strlen(view->relname) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG),
+				 errmsg("the name \"%s\" is too long", view->relname),
+				 errdetail("Names can have %d bytes at most.", NAMEDATALEN - 1),
+				 errhint("Choose another name for the rollup, or add the tier with a name of its own.")));
 
 	if (view->catalogname != NULL)
 		ereport(ERROR,
@@ -293,11 +350,10 @@ view_range_var(text *name)
 				 errmsg("type \"%s\" already exists", view->relname),
 				 errhint("The view of a rollup has a row type of the same name; choose another one.")));
 	view->schemaname = get_namespace_name(namespace);
-	return view;
 }
 
-static void
-check_refresh_interval(Interval *interval)
+void
+aggwin_check_refresh_interval(Interval *interval)
 {
 	Interval	zero = {0};
 
@@ -351,18 +407,56 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 	return spec;
 }
 
-/*
- * aggwin.create_rollup(name, query, refresh_interval, with_data): see
- * doc/reference.md.
- */
+/* Before there is a catalog row. */
+static RollupNames
+new_names(const RollupRow *row)
+{
+	Tier	   *base = palloc0(sizeof(Tier));
+	RollupNames names = {
+		.rollup_id = row->rollup_id,
+		.source = aggwin_relation_name(row->source),
+		.invalid = aggwin_relation_name(row->invalid),
+		.tiers = list_make1(base),
+	};
+
+	base->all_keys = true;
+	base->view_relid = row->view;
+	base->state_relid = row->state;
+	base->delta_relid = row->delta;
+	base->state = aggwin_relation_name(row->state);
+	base->delta = aggwin_relation_name(row->delta);
+	return names;
+}
+
+static void
+add_tiers(int32 rollup_id, ArrayType *widths)
+{
+	Datum	   *values;
+	bool	   *nulls;
+	int			count;
+
+	CommandCounterIncrement();
+	deconstruct_array(widths, INTERVALOID, sizeof(Interval), false, TYPALIGN_DOUBLE,
+					  &values, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		Tier	   *tier = palloc0(sizeof(Tier));
+
+		if (nulls[i])
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("the width of a tier must not be NULL")));
+		tier->interval = DatumGetIntervalP(values[i]);
+		(void) aggwin_add_tier_to(rollup_id, tier, NULL, NULL, NULL, NULL);
+	}
+}
+
+/* aggwin.create_rollup(): see doc/reference.md. */
 Datum
 aggwin_create_rollup(PG_FUNCTION_ARGS)
 {
-	static const char *const names_of_args[] = {"name", "query", "refresh_interval", "with_data"};
 	RangeVar   *view;
 	char	   *query;
-	Interval   *refresh_interval;
-	bool		with_data;
 	ErrorContextCallback callback;
 	RollupRow	row = {0};
 	RollupSpec *spec;
@@ -371,12 +465,17 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	Sandbox		saved;
 
 	PreventCommandIfReadOnly("aggwin.create_rollup()");
-	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
-	view = view_range_var(PG_GETARG_TEXT_PP(0));
-	query = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	refresh_interval = PG_GETARG_INTERVAL_P(2);
-	with_data = PG_GETARG_BOOL(3);
-	check_refresh_interval(refresh_interval);
+	for (int i = 0; i < lengthof(create_args); i++)
+	{
+		if (PG_ARGISNULL(i) && create_args[i].required)
+			ereport(ERROR,
+					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+					 errmsg("argument \"%s\" must not be NULL", create_args[i].name)));
+	}
+	view = makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(ARG_NAME)));
+	aggwin_check_new_view(view);
+	query = text_to_cstring(PG_GETARG_TEXT_PP(ARG_QUERY));
+	aggwin_check_refresh_interval(PG_GETARG_INTERVAL_P(ARG_REFRESH_INTERVAL));
 
 	callback.previous = error_context_stack;
 	callback.callback = query_error_callback;
@@ -393,24 +492,26 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	aggwin_spi_connect();
 	error_context_stack = &callback;
 	spec = create_parts(&row, stmt, query, view->schemaname,
-						IntervalPGetDatum(refresh_interval));
+						PG_GETARG_DATUM(ARG_REFRESH_INTERVAL));
 	error_context_stack = callback.previous;
 
 	/* The view is made as its owner, who needs CREATE on the schema. */
 	aggwin_sandbox_enter(&saved, GetUserId(), false);
-	names = aggwin_rollup_names(&row);
+	names = new_names(&row);
 	aggwin_spi_run(psprintf("CREATE VIEW %s AS %s",
 							quote_qualified_identifier(view->schemaname, view->relname),
-							aggwin_sql_view(spec, &names)), SPI_OK_UTILITY);
+							aggwin_sql_view(spec, &names, 0)), SPI_OK_UTILITY);
 	row.view = get_relname_relid(view->relname,
 								 get_namespace_oid(view->schemaname, false));
 	aggwin_sandbox_leave(&saved);
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
-	insert_catalog(&row, spec, IntervalPGetDatum(refresh_interval));
+	insert_catalog(&row, spec, fcinfo);
 	aggwin_sandbox_leave(&saved);
-	if (with_data && !source_is_empty(row.source))
+	if (PG_GETARG_BOOL(ARG_WITH_DATA) && !source_is_empty(row.source))
 		aggwin_invalid_write_all(row.invalid);
+	add_tiers(row.rollup_id, PG_GETARG_ARRAYTYPE_P(ARG_TIERS));
+	aggwin_check_options(row.rollup_id);
 
 	/* Backends that know the source's rollups must look again. */
 	CacheInvalidateRelcacheByRelid(row.source);
@@ -441,6 +542,11 @@ aggwin_drop_rollup(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the rollup was dropped by another session")));
+	if (row.view != view)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s is a tier of a rollup", aggwin_relation_name(view)),
+				 errhint("Use aggwin.drop_tier(), or aggwin.drop_rollup() for the rollup as a whole.")));
 	LockRelationOid(row.source, AccessExclusiveLock);
 
 	aggwin_spi_connect();

@@ -77,6 +77,24 @@ add_if_exists(ObjectAddresses *objects, Oid relid)
 	add_exact_object_address(&address, objects);
 }
 
+/* The relations of the tiers from a level on. */
+static void
+add_tiers(ObjectAddresses *objects, List *tiers, int level)
+{
+	ListCell   *lc;
+
+	foreach(lc, tiers)
+	{
+		const Tier *tier = lfirst(lc);
+
+		if (tier->level < level)
+			continue;
+		add_if_exists(objects, tier->view_relid);
+		add_if_exists(objects, tier->state_relid);
+		add_if_exists(objects, tier->delta_relid);
+	}
+}
+
 static void
 drop_triggers(Oid source)
 {
@@ -105,9 +123,11 @@ drop_remains(int32 rollup_id)
 	ObjectAddresses *objects = new_object_addresses();
 	bool		source_exists;
 	RollupRow	row;
+	List	   *tiers;
 
 	if (!aggwin_find_rollup(rollup_id, &row))
 		return;
+	tiers = aggwin_tiers_of(&row);
 	LockRelationOid(row.source, AccessExclusiveLock);
 	source_exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(row.source));
 
@@ -122,6 +142,7 @@ drop_remains(int32 rollup_id)
 	add_if_exists(objects, row.state);
 	add_if_exists(objects, row.delta);
 	add_if_exists(objects, row.invalid);
+	add_tiers(objects, tiers, 1);
 	performMultipleDeletions(objects, DROP_CASCADE, PERFORM_DELETION_INTERNAL);
 	free_object_addresses(objects);
 
@@ -131,6 +152,33 @@ drop_remains(int32 rollup_id)
 			drop_triggers(row.source);
 		CacheInvalidateRelcacheByRelid(row.source);
 	}
+}
+
+/* What was lost of a tier takes the rest of it, and the tiers above it. */
+static void
+drop_tiers(int32 rollup_id, int level)
+{
+	Oid			types[] = {INT4OID, INT2OID};
+	Datum		values[] = {Int32GetDatum(rollup_id), Int16GetDatum(level)};
+	ObjectAddresses *objects = new_object_addresses();
+	RollupRow	row;
+	List	   *tiers;
+	Sandbox		saved;
+
+	if (!aggwin_find_rollup(rollup_id, &row))
+		return;
+	tiers = aggwin_tiers_of(&row);
+	aggwin_spi_run_args("DELETE FROM aggwin.tier WHERE rollup_id = $1 AND level >= $2",
+						SPI_OK_DELETE, 2, types, values, NULL);
+	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(&row), true);
+	aggwin_spi_run_args(psprintf("DELETE FROM %s WHERE level >= $2 AND $1 IS NOT NULL",
+								 aggwin_relation_name(row.invalid)),
+						SPI_OK_DELETE, 2, types, values, NULL);
+	aggwin_sandbox_leave(&saved);
+	CommandCounterIncrement();
+	add_tiers(objects, tiers, level);
+	performMultipleDeletions(objects, DROP_CASCADE, PERFORM_DELETION_INTERNAL);
+	free_object_addresses(objects);
 }
 
 /* A trigger was dropped by hand while its table still has rollups. */
@@ -155,7 +203,9 @@ aggwin_on_drop(PG_FUNCTION_ARGS)
 {
 	Sandbox		saved;
 	List	   *gone;
+	List	   *levels;
 	ListCell   *lc;
+	ListCell   *level;
 
 	check_called_as_event_trigger(fcinfo);
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
@@ -169,6 +219,14 @@ aggwin_on_drop(PG_FUNCTION_ARGS)
 	gone = result_column(1);
 	foreach(lc, gone)
 		drop_remains((int32) lfirst_oid(lc));
+
+	aggwin_spi_run("SELECT t.rollup_id, min(t.level)::int FROM aggwin.tier AS t WHERE t.level > 0 AND"
+				   " (SELECT count(*) FROM pg_class AS c WHERE c.oid IN (t.view, t.state, t.delta)) < 3"
+				   " GROUP BY 1", SPI_OK_SELECT);
+	gone = result_column(1);
+	levels = result_column(2);
+	forboth(lc, gone, level, levels)
+		drop_tiers((int32) lfirst_oid(lc), (int) lfirst_oid(level));
 
 	refuse_drop_of_trigger();
 
@@ -224,6 +282,8 @@ follow_owners(void)
 	parts = aggwin_spi_run("SELECT p.oid::regclass::text, v.relowner::regrole::text FROM aggwin.rollup AS r"
 						   " JOIN pg_class AS v ON v.oid = r.view"
 						   " JOIN pg_class AS p ON p.oid IN (r.definition, r.state, r.delta, r.invalid)"
+						   " OR p.oid IN (SELECT unnest(ARRAY[t.view, t.state, t.delta])"
+						   " FROM aggwin.tier AS t WHERE t.rollup_id = r.rollup_id)"
 						   " WHERE p.relowner <> v.relowner", SPI_OK_SELECT);
 	table = SPI_tuptable;
 	for (uint64 i = 0; i < parts; i++)
@@ -324,12 +384,16 @@ make_dormant(void)
 static void
 refuse_replaced_views(void)
 {
-	if (aggwin_spi_run("SELECT r.view::oid FROM pg_event_trigger_ddl_commands() AS d"
+	if (aggwin_spi_run("SELECT coalesce((SELECT t.view FROM aggwin.tier AS t"
+					   " WHERE t.view IN (w.ev_class, d.objid)), r.view)::oid FROM pg_event_trigger_ddl_commands() AS d"
 					   " LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid"
 					   " JOIN aggwin.rollup AS r"
 					   " ON (d.classid = 'pg_class'::regclass AND d.command_tag = 'CREATE VIEW'"
-					   " AND d.objid IN (r.view, r.definition))"
-					   " OR (w.ev_type = '1' AND w.ev_class IN (r.view, r.definition, r.state, r.delta, r.invalid))",
+					   " AND (d.objid IN (r.view, r.definition)"
+					   " OR d.objid IN (SELECT t.view FROM aggwin.tier AS t WHERE t.rollup_id = r.rollup_id)))"
+					   " OR (w.ev_type = '1' AND (w.ev_class IN (r.view, r.definition, r.state, r.delta, r.invalid)"
+					   " OR w.ev_class IN (SELECT unnest(ARRAY[t.view, t.state, t.delta]) FROM aggwin.tier AS t"
+					   " WHERE t.rollup_id = r.rollup_id)))",
 					   SPI_OK_SELECT) == 0)
 		return;
 	ereport(ERROR,

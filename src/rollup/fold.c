@@ -28,8 +28,13 @@
  * Merged deltas are deleted at once. MVCC keeps them for older readers, and
  * the index branches let others skip what vacuum has not removed yet.
  *
- * A repair is part of a fold: invalid ranges are taken away, and state within
- * them is computed anew from the source under S.
+ * Levels above the base are written by folds only, one at a time, so they need
+ * no such rule: a fold of level k moves what is in its delta into its state,
+ * and the net of it into the delta of level k + 1, and readers see all of that
+ * or nothing.
+ *
+ * A repair is part of a fold (repair.c), and so is what becomes of old rows
+ * (retain.c).
  */
 #include "postgres.h"
 
@@ -44,9 +49,10 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
-#include "rollup/catalog.h"
+#include "rollup/fold_sql.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/guc.h"
 #include "utils/pg_lsn.h"
 #include "utils/snapmgr.h"
@@ -54,33 +60,13 @@
 
 PG_FUNCTION_INFO_V1(aggwin_refresh);
 
-/* Index scans of the source for one repair; more become one. */
-#define MAX_SCANS 1000
-
-/* A fold under way. Datums live in the memory of the SPI connection. */
-typedef struct Fold
-{
-	RollupRow	row;
-	Oid			owner;
-	RollupSpec *spec;
-	RollupNames names;
-	Snapshot	snapshot;
-	Datum		xip;
-	Datum		xmax;
-	Datum		watermark;
-	bool		no_watermark;
-	Datum		max_future;
-	int64		rows;			/* folded, those of repairs included */
-	bool		repaired;
-} Fold;
-
 /*
  * Run one statement under S. Its first row is read by aggwin_spi_value(). What
  * functions of a rollup's query do to settings, such as search_path, must not
  * last until the next statement is parsed.
  */
-static void
-run(Fold *fold, const char *sql, int expected, int nargs, Oid *types,
+void
+aggwin_fold_run(Fold *fold, const char *sql, int expected, int nargs, Oid *types,
 	Datum *values, const char *nulls)
 {
 	int			guc_level = NewGUCNestLevel();
@@ -97,18 +83,20 @@ run(Fold *fold, const char *sql, int expected, int nargs, Oid *types,
 	AtEOXact_GUC(false, guc_level);
 }
 
+/* The snapshot of the base, and the watermark of a level. */
 static void
-read_folded(Fold *fold)
+read_folded(Fold *fold, int level)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(fold->row.rollup_id)};
+	Oid			types[] = {INT4OID, INT2OID};
+	Datum		values[] = {Int32GetDatum(fold->row.rollup_id), Int16GetDatum(level)};
 	bool		isnull;
 
-	run(fold, "SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)), pg_snapshot_xmax(t.folded), t.watermark"
-		" FROM aggwin.tier AS t WHERE t.rollup_id = $1 AND t.level = 0",
-		SPI_OK_SELECT, 1, types, values, NULL);
+	aggwin_fold_run(fold, "SELECT ARRAY(SELECT pg_snapshot_xip(b.folded)), pg_snapshot_xmax(b.folded), b.watermark"
+					" FROM aggwin.tier AS b JOIN aggwin.tier AS t USING (rollup_id)"
+					" WHERE b.rollup_id = $1 AND b.level = 0 AND t.level = $2",
+					SPI_OK_SELECT, 2, types, values, NULL);
 	if (SPI_processed != 1)
-		elog(ERROR, "rollup %d has no base tier", fold->row.rollup_id);
+		elog(ERROR, "rollup %d has no tier %d", fold->row.rollup_id, level);
 	fold->xip = aggwin_spi_value(1, &isnull);
 	fold->xmax = aggwin_spi_value(2, &isnull);
 	fold->watermark = aggwin_spi_value(3, &fold->no_watermark);
@@ -121,87 +109,49 @@ take_watermark(Fold *fold, int column)
 	fold->watermark = aggwin_spi_value(column, &fold->no_watermark);
 }
 
-/*
- * Fill state from the source. Rows that are older than the rollup may hold a
- * key that capture would have refused.
- */
 static void
-recompute(Fold *fold, Oid *types, Datum *values, const char *nulls)
+read_kept_marks(Fold *fold)
 {
-	MemoryContext context = CurrentMemoryContext;
+	bool		isnull;
+	bool		no_closed;
+	bool		no_expired;
+	Datum		frozen;
 
-	PG_TRY();
-	{
-		run(fold, aggwin_sql_recompute(fold->spec, &fold->names),
-			SPI_OK_SELECT, 5, types, values, nulls);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *error;
-
-		if (geterrcode() != ERRCODE_PROGRAM_LIMIT_EXCEEDED)
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		error = CopyErrorData();
-		FlushErrorState();
-		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-				 errmsg("value too large for the key of a rollup"),
-				 errdetail_internal("%s.", error->message),
-				 errhint("Shorten the values in table %s that the rollup groups by.",
-						 fold->names.source)));
-	}
-	PG_END_TRY();
+	aggwin_fold_run(fold, aggwin_sql_kept_marks(&fold->names, fold->level),
+					SPI_OK_SELECT, 0, NULL, NULL, NULL);
+	fold->spans_type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
+	frozen = aggwin_spi_value(1, &isnull);
+	fold->frozen = isnull ? 0 : frozen;
+	fold->frozen_nulls = DatumGetBool(aggwin_spi_value(2, &isnull));
+	fold->closed = aggwin_spi_value(3, &no_closed);
+	fold->expired = aggwin_spi_value(4, &no_expired);
+	if (no_closed)
+		fold->closed = 0;
+	if (no_expired)
+		fold->expired = 0;
 }
 
-static void
-repair(Fold *fold)
+/* Leave spans behind for a later fold, of this or another level. */
+void
+aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls)
 {
-	Oid			spans_type;
-	Datum		spans;
-	Datum		nulls;
-	Datum		scans;
-	bool		isnull;
+	Oid			types[] = {fold->spans_type, BOOLOID};
+	Datum		values[] = {spans, BoolGetDatum(nulls)};
 
-	{
-		Oid			types[] = {XID8ARRAYOID, XID8OID};
-		Datum		values[] = {fold->xip, fold->xmax};
-
-		run(fold, aggwin_sql_take_invalid(&fold->names,
-										  aggwin_has_time_index(fold->spec) ? MAX_SCANS : 1),
-			SPI_OK_SELECT, 2, types, values, NULL);
-		spans_type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
-		spans = aggwin_spi_value(1, &isnull);
-		nulls = aggwin_spi_value(2, &isnull);
-		scans = aggwin_spi_value(3, &isnull);
-	}
-	{
-		Oid			types[] = {XID8ARRAYOID, XID8OID, spans_type, BOOLOID};
-		Datum		values[] = {fold->xip, fold->xmax, spans, nulls};
-
-		run(fold, aggwin_sql_discard_delta(&fold->names),
-			SPI_OK_DELETE, 4, types, values, NULL);
-	}
-	{
-		Oid			types[] = {spans_type, BOOLOID, TEXTOID, INTERVALOID, spans_type};
-		Datum		values[] = {spans, nulls, fold->watermark, fold->max_future, scans};
-		char		null_flags[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' ', ' '};
-
-		run(fold, aggwin_sql_discard_state(fold->spec, &fold->names),
-			SPI_OK_DELETE, 2, types, values, NULL);
-		recompute(fold, types, values, null_flags);
-		fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
-		take_watermark(fold, 2);
-	}
-	fold->repaired = true;
+	aggwin_fold_run(fold, aggwin_sql_add_mark(&fold->names, kind, level),
+					SPI_OK_INSERT, 2, types, values, NULL);
+	fold->wrote = true;
 }
 
 static void
 merge(Fold *fold)
 {
-	Oid			types[] = {XID8ARRAYOID, XID8OID, TEXTOID, INTERVALOID};
-	Datum		values[] = {fold->xip, fold->xmax, fold->watermark, fold->max_future};
-	char		null_flags[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' '};
+	Oid			types[] = {XID8ARRAYOID, XID8OID, TEXTOID, INTERVALOID,
+	fold->spans_type, fold->spans_type};
+	Datum		values[] = {fold->xip, fold->xmax, fold->watermark, fold->max_future,
+	fold->closed, fold->expired};
+	char		null_flags[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' ',
+		fold->closed ? ' ' : 'n', fold->expired ? ' ' : 'n'};
 	bool		isnull;
 	int			guc_level = NewGUCNestLevel();
 
@@ -210,15 +160,33 @@ merge(Fold *fold)
 	 * ones: only the index skips them.
 	 */
 	aggwin_pin("enable_seqscan", "off");
-	run(fold, aggwin_sql_merge(fold->spec, &fold->names),
-		SPI_OK_SELECT, 4, types, values, null_flags);
+	aggwin_fold_run(fold, aggwin_sql_merge(fold->spec, &fold->names,
+										   fold->closed != 0, fold->expired != 0),
+					SPI_OK_SELECT, 6, types, values, null_flags);
 	AtEOXact_GUC(false, guc_level);
 	fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
 	take_watermark(fold, 3);
+	fold->late_dropped += DatumGetInt64(aggwin_spi_value(4, &isnull));
+	fold->wrote = true;
+}
+
+static void
+merge_above(Fold *fold)
+{
+	Oid			types[] = {fold->spans_type};
+	Datum		values[] = {fold->expired};
+	char		null_flags[] = {fold->expired ? ' ' : 'n'};
+	bool		isnull;
+
+	aggwin_fold_run(fold, aggwin_sql_merge_above(fold->spec, &fold->names, fold->level,
+												 fold->expired != 0),
+					SPI_OK_SELECT, 1, types, values, null_flags);
+	fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
+	fold->wrote = true;
 }
 
 /* As the rollup's owner: all that evaluates what users have written. */
-static bool
+static void
 move_pending(Fold *fold)
 {
 	Oid			types[] = {XID8ARRAYOID, XID8OID};
@@ -227,36 +195,56 @@ move_pending(Fold *fold)
 	bool		any_invalid;
 	bool		any_delta;
 
-	run(fold, aggwin_sql_any_pending(&fold->names), SPI_OK_SELECT,
-		2, types, values, NULL);
+	read_kept_marks(fold);
+	if (fold->level == 0)
+		aggwin_fold_run(fold, aggwin_sql_any_pending(&fold->names), SPI_OK_SELECT,
+						2, types, values, NULL);
+	else
+		aggwin_fold_run(fold, aggwin_sql_any_pending_above(&fold->names, fold->level),
+						SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	any_invalid = DatumGetBool(aggwin_spi_value(1, &isnull));
 	any_delta = DatumGetBool(aggwin_spi_value(2, &isnull));
-	if (any_invalid)
-		repair(fold);
-	if (any_delta)
+	if (any_invalid && fold->level == 0)
+		aggwin_repair(fold);
+	else if (any_invalid)
+		aggwin_repair_above(fold);
+	if (any_delta && fold->level == 0)
 		merge(fold);
-	return any_invalid || any_delta;
+	else if (any_delta)
+		merge_above(fold);
+	aggwin_keep_boundaries(fold);
 }
 
+/* pg_current_snapshot() is S here. */
 static void
 store_folded(Fold *fold, double elapsed_ms)
 {
-	Oid			types[] = {INT4OID, INT8OID, INT4OID, TEXTOID, FLOAT8OID};
+	Oid			types[] = {INT4OID, INT8OID, INT8OID, TEXTOID, FLOAT8OID, INT2OID,
+	INT8OID, INT8OID, INT8OID, BOOLOID};
 	Datum		values[] = {
 		Int32GetDatum(fold->row.rollup_id), Int64GetDatum(fold->rows),
-		Int32GetDatum(fold->repaired ? 1 : 0), fold->watermark,
-		Float8GetDatum(elapsed_ms)
+		Int64GetDatum(fold->repairs), fold->watermark,
+		Float8GetDatum(elapsed_ms), Int16GetDatum(fold->level),
+		Int64GetDatum(fold->late_dropped), Int64GetDatum(fold->refused_repairs),
+		Int64GetDatum(fold->backfilled), BoolGetDatum(fold->more)
 	};
-	char		nulls[] = {' ', ' ', ' ', fold->no_watermark ? 'n' : ' ', ' '};
+	char		nulls[] = {' ', ' ', ' ', fold->no_watermark ? 'n' : ' ', ' ', ' ', ' ', ' ',
+		fold->backfilled < 0 ? 'n' : ' ', ' ', '\0'};
 
-	/* pg_current_snapshot() is S here. */
-	run(fold, "UPDATE aggwin.tier AS t SET folded = pg_current_snapshot(),"
-		" rows_folded = t.rows_folded + $2, repairs = t.repairs + $3,"
-		" watermark = $4, last_fold = clock_timestamp(), last_fold_ms = $5"
-		" WHERE t.rollup_id = $1 AND t.level = 0",
-		SPI_OK_UPDATE, 5, types, values, nulls);
+	aggwin_fold_run(fold, "UPDATE aggwin.tier AS t"
+					" SET folded = CASE WHEN $6 = 0 THEN pg_current_snapshot() END,"
+					" rows_folded = t.rows_folded + $2, repairs = t.repairs + $3,"
+					" watermark = $4, last_fold = clock_timestamp(), last_fold_ms = $5,"
+					" late_dropped = t.late_dropped + $7,"
+					" refused_repairs = t.refused_repairs + $8,"
+					" backfill_done = CASE WHEN $9 IS NULL THEN t.backfill_done"
+					" WHEN t.backfill_since IS NULL THEN $9 ELSE t.backfill_done + $9 END,"
+					" backfill_since = CASE WHEN $9 IS NULL THEN t.backfill_since"
+					" WHEN $10 THEN coalesce(t.backfill_since, statement_timestamp()) END"
+					" WHERE t.rollup_id = $1 AND t.level = $6",
+					SPI_OK_UPDATE, lengthof(types), types, values, nulls);
 	if (SPI_processed != 1)
-		elog(ERROR, "rollup %d has no base tier", fold->row.rollup_id);
+		elog(ERROR, "rollup %d has no tier %d", fold->row.rollup_id, fold->level);
 }
 
 /* Take the locks; false if the rollup is gone meanwhile. */
@@ -285,7 +273,7 @@ captures_everything(Fold *fold)
 	Datum		values[] = {ObjectIdGetDatum(fold->row.source)};
 	bool		isnull;
 
-	run(fold, "SELECT aggwin.captures_everything($1)", SPI_OK_SELECT, 1, types,
+	aggwin_fold_run(fold, "SELECT aggwin.captures_everything($1)", SPI_OK_SELECT, 1, types,
 		values, NULL);
 	return DatumGetBool(aggwin_spi_value(1, &isnull));
 }
@@ -299,29 +287,59 @@ max_future_interval(void)
 	return IntervalPGetDatum(interval);
 }
 
-/*
- * Fold one rollup: all that is pending under the latest snapshot. The current
- * transaction is READ COMMITTED and has no id yet. Returns false, and writes
- * nothing, if there was nothing to fold or the rollup is gone.
- */
-bool
-aggwin_fold(int32 rollup_id)
+/* One level, under S. */
+static void
+fold_level(Fold *fold, int level)
 {
-	Fold		fold = {0};
-	Sandbox		saved;
 	Sandbox		as_owner;
 	instr_time	start;
 	instr_time	elapsed;
-	bool		found;
+
+	INSTR_TIME_SET_CURRENT(start);
+	fold->level = level;
+	fold->rows = 0;
+	fold->late_dropped = 0;
+	fold->repairs = 0;
+	fold->refused_repairs = 0;
+	fold->backfilled = -1;
+	fold->wrote = false;
+
+	aggwin_sandbox_enter(&as_owner, fold->owner, true);
+	if (fold->spec == NULL)
+		fold->spec = aggwin_load_spec(fold->row.definition);
+	move_pending(fold);
+	aggwin_sandbox_leave(&as_owner);
+
+	if (fold->wrote)
+	{
+		INSTR_TIME_SET_CURRENT(elapsed);
+		INSTR_TIME_SUBTRACT(elapsed, start);
+		store_folded(fold, INSTR_TIME_GET_MILLISEC(elapsed));
+	}
+}
+
+/*
+ * Fold levels of a rollup, the lower ones first: all that is pending under the
+ * latest snapshot, and of what is invalid as much as one transaction should
+ * repair, or the whole. The current transaction is READ
+ * COMMITTED and has no id yet. Nothing is written if there was nothing to fold,
+ * or if the rollup is gone.
+ */
+FoldResult
+aggwin_fold(int32 rollup_id, int from, int to, bool whole)
+{
+	Fold		fold = {0};
+	Sandbox		saved;
+	FoldResult	result = FOLD_NOTHING;
 
 	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
-	INSTR_TIME_SET_CURRENT(start);
 	if (!lock(&fold, rollup_id))
-		return false;
+		return FOLD_NOTHING;
 	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
 
 	fold.owner = aggwin_rollup_owner(&fold.row);
 	fold.names = aggwin_rollup_names(&fold.row);
+	fold.whole = whole;
 	fold.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(fold.snapshot);
 
@@ -331,39 +349,29 @@ aggwin_fold(int32 rollup_id)
 	 */
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	aggwin_spi_connect();
-	if (!captures_everything(&fold))
+	if (captures_everything(&fold))
 	{
-		aggwin_spi_finish();
-		aggwin_sandbox_leave(&saved);
-		PopActiveSnapshot();
-		UnregisterSnapshot(fold.snapshot);
-		return false;
+		fold.max_future = max_future_interval();
+		for (int i = from; i <= Min(to, aggwin_top_level(&fold.names)); i++)
+		{
+			read_folded(&fold, i);
+			fold_level(&fold, i);
+			if (fold.more)
+				result = FOLD_MORE;
+			else if (fold.wrote && result == FOLD_NOTHING)
+				result = FOLD_DONE;
+		}
 	}
-	fold.max_future = max_future_interval();
-	read_folded(&fold);
-
-	aggwin_sandbox_enter(&as_owner, fold.owner, true);
-	fold.spec = aggwin_load_spec(fold.row.definition);
-	found = move_pending(&fold);
-	aggwin_sandbox_leave(&as_owner);
-
-	if (found)
-	{
-		INSTR_TIME_SET_CURRENT(elapsed);
-		INSTR_TIME_SUBTRACT(elapsed, start);
-		store_folded(&fold, INSTR_TIME_GET_MILLISEC(elapsed));
-	}
-
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
 	PopActiveSnapshot();
 	UnregisterSnapshot(fold.snapshot);
-	return found;
+	return result;
 }
 
 /*
- * aggwin.refresh(rollup regclass): fold now. True if there was something to
- * fold. Only for the owner; not in a transaction that has written anything or
+ * aggwin.refresh(rollup regclass): fold now what this view reads, its tier and
+ * those below. True if there was something to fold. Only for the owner; not in a transaction that has written anything or
  * that keeps one snapshot, because the rows it could not fold rightly are its
  * own.
  */
@@ -390,5 +398,6 @@ aggwin_refresh(PG_FUNCTION_ARGS)
 				 errdetail("Changes made earlier in the transaction would be counted twice or never."),
 				 errhint("Call it in a transaction of its own, one rollup a transaction.")));
 
-	PG_RETURN_BOOL(aggwin_fold(rollup_id));
+	PG_RETURN_BOOL(aggwin_fold(rollup_id, 0, aggwin_level_of_view(rollup_id, PG_GETARG_OID(0)),
+							   true) != FOLD_NOTHING);
 }

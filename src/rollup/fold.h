@@ -6,6 +6,57 @@
 
 #include "postgres.h"
 
-extern bool aggwin_fold(int32 rollup_id);
+#include "rollup/catalog.h"
+#include "utils/snapshot.h"
+
+typedef enum FoldResult
+{
+	FOLD_NOTHING,				/* nothing was to be done, nothing was written */
+	FOLD_DONE,
+	FOLD_MORE,					/* more is to be done, in another transaction */
+} FoldResult;
+
+extern FoldResult aggwin_fold(int32 rollup_id, int from, int to, bool whole);
+
+/* For the parts of a fold: ------------------------------------------------ */
+
+/* A fold under way. Datums live in the memory of the SPI connection. */
+typedef struct Fold
+{
+	RollupRow	row;
+	Oid			owner;
+	RollupSpec *spec;
+	RollupNames names;
+	Snapshot	snapshot;
+	Datum		xip;
+	Datum		xmax;
+	Datum		watermark;		/* text */
+	bool		no_watermark;
+	Datum		max_future;
+	bool		whole;			/* repair everything, however much it is */
+
+	/* of the level being folded */
+	int			level;
+	Oid			spans_type;
+	Datum		frozen;			/* spans, '{}' if none */
+	bool		frozen_nulls;
+	Datum		closed;			/* spans, 0 if none */
+	Datum		expired;		/* spans, 0 if none */
+	int64		rows;			/* folded, those of repairs included */
+	int64		late_dropped;
+	int64		repairs;
+	int64		refused_repairs;
+	int64		backfilled;		/* rows of a repair in pieces */
+	bool		more;
+	bool		wrote;
+} Fold;
+
+extern void aggwin_fold_run(Fold *fold, const char *sql, int expected, int nargs,
+							Oid *types, Datum *values, const char *nulls);
+extern void aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls);
+
+extern void aggwin_repair(Fold *fold);	/* repair.c */
+extern void aggwin_repair_above(Fold *fold);
+extern void aggwin_keep_boundaries(Fold *fold); /* retain.c */
 
 #endif							/* AGGWIN_FOLD_H */

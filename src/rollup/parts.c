@@ -20,6 +20,13 @@
 /* Of delta and invalid; see reserve_pages(). */
 #define RESERVED_PAGES 64
 
+/* Small and churned: vacuum by number of rows, and never cut readers. */
+#define CHURN \
+	"autovacuum_vacuum_scale_factor = 0," \
+	" autovacuum_vacuum_threshold = 5000," \
+	" autovacuum_vacuum_insert_threshold = -1," \
+	" vacuum_truncate = off"
+
 static void
 give_to(const char *name, Oid owner)
 {
@@ -91,24 +98,18 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 	char	   *delta = psprintf("_delta_%d", id);
 	char	   *invalid = psprintf("_invalid_%d", id);
 
-	/* Small and churned: vacuum by number of rows, and never cut readers. */
-	const char *churn = "autovacuum_vacuum_scale_factor = 0,"
-		" autovacuum_vacuum_threshold = 5000,"
-		" autovacuum_vacuum_insert_threshold = -1,"
-		" vacuum_truncate = off";
-
 	/* reserve_pages() makes pages of this kind. */
 	aggwin_pin("default_table_access_method", "heap");
 
-	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (%s)",
-							delta, columns, churn), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (" CHURN ")",
+							delta, columns), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (fillfactor = %d)",
 							state, delta, state_fillfactor(spec, refresh_interval)),
 				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s DROP COLUMN latest", state),
 				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
-							state, aggwin_sql_key_columns(spec)), SPI_OK_UTILITY);
+							state, aggwin_sql_key_columns(spec, NULL)), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ADD captured_at timestamptz NOT NULL,"
 							" ADD xid xid8 NOT NULL", delta), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ALTER xid SET (n_distinct = -1)", delta),
@@ -116,8 +117,8 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", delta), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (kind \"char\" NOT NULL, level smallint NOT NULL,"
 							" spans %s NOT NULL, nulls boolean NOT NULL, buckets bigint, error text,"
-							" captured_at timestamptz NOT NULL, xid xid8 NOT NULL) WITH (%s)",
-							invalid, spec->time->multirange, churn), SPI_OK_UTILITY);
+							" captured_at timestamptz NOT NULL, xid xid8 NOT NULL) WITH (" CHURN ")",
+							invalid, spec->time->multirange), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", invalid), SPI_OK_UTILITY);
 
 	give_to(state, owner);
@@ -128,6 +129,38 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 	row->invalid = aggwin_relid(invalid);
 	reserve_pages(row->delta);
 	reserve_pages(row->invalid);
+}
+
+/*
+ * Create state and delta of a tier above the base, whose keys are set, and set
+ * their ids. Called as superuser; the tables are given to the owner at once.
+ */
+void
+aggwin_create_tier_tables(const RollupRow *row, Tier *tier, const RollupSpec *spec,
+						  Oid owner)
+{
+	char	   *state = psprintf("_state_%d_%d", row->rollup_id, tier->level);
+	char	   *delta = psprintf("_delta_%d_%d", row->rollup_id, tier->level);
+
+	aggwin_pin("default_table_access_method", "heap");
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE %s) WITH (fillfactor = 50)",
+							state, aggwin_relation_name(row->state)), SPI_OK_UTILITY);
+	for (int i = 1; i < list_length(spec->keys); i++)
+	{
+		if (!list_member_int(aggwin_tier_keys(spec, tier), i))
+			aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s DROP COLUMN k%d", state, i),
+						   SPI_OK_UTILITY);
+	}
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (" CHURN ")",
+							delta, state), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
+							state, aggwin_sql_key_columns(spec, tier)), SPI_OK_UTILITY);
+	give_to(state, owner);
+	give_to(delta, owner);
+	tier->state_relid = aggwin_relid(state);
+	tier->delta_relid = aggwin_relid(delta);
+	tier->state = aggwin_relation_name(tier->state_relid);
+	tier->delta = aggwin_relation_name(tier->delta_relid);
 }
 
 /*

@@ -11,6 +11,8 @@
 extern void aggwin_create_tables(RollupRow *row, const RollupSpec *spec,
 								 const char *columns, Oid owner,
 								 Datum refresh_interval);
+extern void aggwin_create_tier_tables(const RollupRow *row, Tier *tier,
+									  const RollupSpec *spec, Oid owner);
 extern void aggwin_create_triggers(Oid source);
 
 #endif							/* AGGWIN_PARTS_H */

@@ -116,11 +116,69 @@ COMMENT ON FUNCTION aggwin.captures_everything(oid) IS 'private: whether a sourc
 CREATE FUNCTION aggwin.create_rollup(
 	name text,
 	query text,
+	tiers interval[] DEFAULT '{}',
 	refresh_interval interval DEFAULT '1 second',
+	lateness interval DEFAULT NULL,
+	late text DEFAULT 'merge',
+	retention interval DEFAULT NULL,
+	source_retention interval DEFAULT NULL,
 	with_data boolean DEFAULT true
 ) RETURNS regclass
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_create_rollup';
-COMMENT ON FUNCTION aggwin.create_rollup(text, text, interval, boolean) IS 'create a continuously maintained rollup of a table';
+COMMENT ON FUNCTION aggwin.create_rollup(text, text, interval[], interval, interval, text, interval, interval, boolean) IS
+	'create a continuously maintained rollup of a table';
+
+CREATE FUNCTION aggwin.alter_rollup(
+	rollup regclass,
+	refresh_interval interval DEFAULT NULL,
+	lateness interval DEFAULT NULL,
+	late text DEFAULT NULL,
+	retention interval DEFAULT NULL,
+	source_retention interval DEFAULT NULL,
+	reset text[] DEFAULT NULL
+) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_alter_rollup';
+COMMENT ON FUNCTION aggwin.alter_rollup(regclass, interval, interval, text, interval, interval, text[]) IS
+	'change options of a rollup; what is NULL stays as it is';
+
+CREATE FUNCTION aggwin.pause_rollup(rollup regclass) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_pause_rollup';
+COMMENT ON FUNCTION aggwin.pause_rollup(regclass) IS 'have workers leave a rollup alone; it stays exact';
+
+CREATE FUNCTION aggwin.resume_rollup(rollup regclass) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_resume_rollup';
+COMMENT ON FUNCTION aggwin.resume_rollup(regclass) IS 'have workers fold a rollup again';
+
+CREATE FUNCTION aggwin.invalidate(rollup regclass, "from" anycompatible, "to" anycompatible) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_invalidate';
+COMMENT ON FUNCTION aggwin.invalidate(regclass, anycompatible, anycompatible) IS
+	'have event times of a rollup computed anew, after changes that its triggers did not see';
+
+CREATE FUNCTION aggwin.add_tier(
+	rollup regclass,
+	width anycompatible,
+	keys text[] DEFAULT NULL,
+	name text DEFAULT NULL,
+	refresh_interval interval DEFAULT NULL,
+	retention interval DEFAULT NULL
+) RETURNS regclass
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_add_tier';
+COMMENT ON FUNCTION aggwin.add_tier(regclass, anycompatible, text[], text, interval, interval) IS
+	'add a tier of wider buckets on top of a rollup';
+
+CREATE FUNCTION aggwin.set_tier(
+	tier regclass,
+	refresh_interval interval DEFAULT NULL,
+	retention interval DEFAULT NULL,
+	reset text[] DEFAULT NULL
+) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_set_tier';
+COMMENT ON FUNCTION aggwin.set_tier(regclass, interval, interval, text[]) IS
+	'change options of one tier of a rollup; what is NULL stays as it is';
+
+CREATE FUNCTION aggwin.drop_tier(tier regclass) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_drop_tier';
+COMMENT ON FUNCTION aggwin.drop_tier(regclass) IS 'drop the topmost tier of a rollup';
 
 CREATE FUNCTION aggwin.drop_rollup(rollup regclass) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_drop_rollup';
@@ -132,12 +190,13 @@ COMMENT ON FUNCTION aggwin.refresh(regclass) IS 'fold what is pending into the r
 
 CREATE FUNCTION aggwin.rollup_pending(
 	rollup_id integer,
+	level smallint,
 	OUT pending_deltas bigint,
 	OUT lag interval,
 	OUT invalid_buckets bigint
 ) RETURNS record
 	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_rollup_pending';
-COMMENT ON FUNCTION aggwin.rollup_pending(integer) IS 'private: what a rollup has not folded yet';
+COMMENT ON FUNCTION aggwin.rollup_pending(integer, smallint) IS 'private: what a rollup has not folded yet';
 
 -- Views --------------------------------------------------------------------
 
@@ -147,7 +206,9 @@ SELECT r.view AS rollup,
 	pg_catalog.pg_get_userbyid(c.relowner) AS owner,
 	ARRAY(SELECT t.width FROM aggwin.tier t WHERE t.rollup_id = r.rollup_id ORDER BY t.level) AS tiers,
 	pg_catalog.pg_get_viewdef(r.definition) AS query,
-	pg_catalog.jsonb_build_object('refresh_interval', b.refresh_interval) AS options,
+	pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object(
+		'refresh_interval', b.refresh_interval, 'lateness', r.lateness, 'late', r.late,
+		'retention', b.retention, 'source_retention', r.source_retention)) AS options,
 	r.created_at
 FROM aggwin.rollup r
 JOIN aggwin.tier b ON b.rollup_id = r.rollup_id AND b.level = 0
@@ -156,26 +217,34 @@ COMMENT ON VIEW aggwin.rollups IS 'one row a rollup: its source, owner, query an
 GRANT SELECT ON aggwin.rollups TO PUBLIC;
 
 CREATE VIEW aggwin.rollup_status AS
-SELECT r.view AS rollup,
+SELECT coalesce(t.view, r.view) AS rollup,
 	t.width AS tier,
 	t.watermark,
 	p.pending_deltas,
 	p.lag,
 	t.rows_folded,
+	t.late_dropped,
 	p.invalid_buckets,
 	t.repairs,
+	t.refused_repairs,
+	t.backfill_done,
+	t.backfill_total,
+	CASE WHEN t.backfill_since IS NOT NULL AND t.backfill_done > 0 THEN
+		(t.last_fold - t.backfill_since) * (greatest(t.backfill_total - t.backfill_done, 0)::double precision / t.backfill_done)
+	END AS backfill_eta,
 	t.last_fold,
 	t.last_fold_ms,
-	pg_catalog.pg_total_relation_size(r.state) AS state_bytes,
-	pg_catalog.pg_total_relation_size(r.delta) AS delta_bytes,
+	pg_catalog.pg_total_relation_size(coalesce(t.state, r.state)) AS state_bytes,
+	pg_catalog.pg_total_relation_size(coalesce(t.delta, r.delta)) AS delta_bytes,
 	NOT aggwin.captures_everything(r.source) AS dormant,
+	r.paused,
 	t.failures,
 	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN t.last_error END AS last_error,
 	t.last_error_at
 FROM aggwin.rollup r
 JOIN aggwin.tier t ON t.rollup_id = r.rollup_id
 JOIN pg_catalog.pg_class c ON c.oid = r.view
-CROSS JOIN LATERAL aggwin.rollup_pending(r.rollup_id) p;
+CROSS JOIN LATERAL aggwin.rollup_pending(r.rollup_id, t.level) p;
 COMMENT ON VIEW aggwin.rollup_status IS 'one row a tier of a rollup: how fresh it is, how large, what went wrong';
 COMMENT ON COLUMN aggwin.rollup_status.dormant IS 'capture triggers of the source are missing or disabled: the view answers from the source, nothing is folded';
 GRANT SELECT ON aggwin.rollup_status TO PUBLIC;

@@ -109,7 +109,7 @@ aggwin_has_time_index(const RollupSpec *spec)
 static void
 read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
 {
-	StringInfoData end;
+	StringInfoData s;
 	List	   *args;
 	ListCell   *lc;
 	int			number = 0;
@@ -131,14 +131,13 @@ read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
 										 true, true);
 	spec->width_type = exprType(linitial(args));
 
-	initStringInfo(&end);
-	appendStringInfoString(&end, "aggwin.bucket_end(");
+	initStringInfo(&s);
 	foreach(lc, args)
 	{
 		if (++number > 1)
-			appendStringInfoString(&end, ", ");
-		if (number == 2)
-			appendStringInfoString(&end, "%1$s");
+			appendStringInfoString(&s, ", ");
+		if (number <= 2)
+			appendStringInfoString(&s, number == 1 ? "%2$s" : "%1$s");
 		else
 		{
 			char	   *literal = deparse_expression(lfirst(lc), context,
@@ -148,13 +147,12 @@ read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
 			for (char *c = literal; *c; c++)
 			{
 				if (*c == '%')
-					appendStringInfoChar(&end, '%');
-				appendStringInfoChar(&end, *c);
+					appendStringInfoChar(&s, '%');
+				appendStringInfoChar(&s, *c);
 			}
 		}
 	}
-	appendStringInfoChar(&end, ')');
-	spec->bucket_end = end.data;
+	spec->bucket_args = s.data;
 }
 
 static void

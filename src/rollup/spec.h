@@ -50,8 +50,8 @@ typedef struct RollupSpec
 	List	   *key_texts;		/* char *, likewise */
 	Node	   *event_time_expr;	/* the time_bucket call's argument */
 	char	   *event_time;		/* likewise */
-	char	   *bucket_end;		/* format: the end of the bucket %s */
-	char	   *bucket_width;	/* SQL literal */
+	char	   *bucket_args;	/* format: arguments for time %1$s, width %2$s */
+	char	   *bucket_width;	/* of the base, SQL literal */
 	Oid			width_type;
 	char	   *where;			/* NULL: all rows */
 	List	   *partials;		/* Partial * */

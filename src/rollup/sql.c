@@ -1,5 +1,5 @@
 /*
- * sql.c - the SQL of capture, fold and repair, as text
+ * sql.c - the SQL of capture, and pieces of that of folds and views, as text
  *
  * Pure text: nothing here is run. Aliases: e the source's rows, st state,
  * d delta, i invalid ranges, u what is to be merged. Everything is parsed
@@ -21,29 +21,110 @@
 
 #include "lib/stringinfo.h"
 
+static char *
+call_for_bucket(const char *function, const RollupSpec *spec, const Tier *tier,
+				const char *time)
+{
+	const char *width = tier != NULL && tier->width != NULL ? tier->width : spec->bucket_width;
+
+	return psprintf("aggwin.%s(%s)", function,
+					psprintf(spec->bucket_args, time, width));
+}
+
+/* The bucket that holds a time, of a tier or (NULL) the base. */
+char *
+aggwin_sql_bucket(const RollupSpec *spec, const Tier *tier, const char *time)
+{
+	return call_for_bucket("time_bucket", spec, tier, time);
+}
+
+/* The end of that bucket. */
+char *
+aggwin_sql_bucket_end(const RollupSpec *spec, const Tier *tier, const char *time)
+{
+	return call_for_bucket("bucket_end", spec, tier, time);
+}
+
+/* The numbers of a tier's keys, of the base if tier is NULL. */
+List *
+aggwin_tier_keys(const RollupSpec *spec, const Tier *tier)
+{
+	List	   *keys = NIL;
+
+	if (tier != NULL && !tier->all_keys)
+		return tier->keys;
+	for (int i = 1; i < list_length(spec->keys); i++)
+		keys = lappend_int(keys, i);
+	return keys;
+}
+
+static void
+append_partial_columns(StringInfo s, const RollupSpec *spec, const char *prefix)
+{
+	for (int i = 1; i <= list_length(spec->partials); i++)
+		appendStringInfo(s, ", %sp%d", prefix, i);
+}
+
 /* "bucket, k1, …" */
 char *
-aggwin_sql_key_columns(const RollupSpec *spec)
+aggwin_sql_key_columns(const RollupSpec *spec, const Tier *tier)
 {
 	StringInfoData s;
+	ListCell   *lc;
 
 	initStringInfo(&s);
 	appendStringInfoString(&s, "bucket");
-	for (int i = 1; i < list_length(spec->keys); i++)
-		appendStringInfo(&s, ", k%d", i);
+	foreach(lc, aggwin_tier_keys(spec, tier))
+		appendStringInfo(&s, ", k%d", lfirst_int(lc));
 	return s.data;
 }
 
 /* "bucket, k1, …, n, p1, …" */
 char *
-aggwin_sql_columns(const RollupSpec *spec)
+aggwin_sql_columns(const RollupSpec *spec, const Tier *tier)
 {
 	StringInfoData s;
 
 	initStringInfo(&s);
-	appendStringInfo(&s, "%s, n", aggwin_sql_key_columns(spec));
-	for (int i = 1; i <= list_length(spec->partials); i++)
-		appendStringInfo(&s, ", p%d", i);
+	appendStringInfo(&s, "%s, n", aggwin_sql_key_columns(spec, tier));
+	append_partial_columns(&s, spec, "");
+	return s.data;
+}
+
+/* A row of one tier as a row of a tier above, or of the same. */
+char *
+aggwin_sql_row_of(const RollupSpec *spec, const char *alias, const Tier *from,
+				  const Tier *to)
+{
+	char	   *bucket = psprintf("%s.bucket", alias);
+	StringInfoData s;
+	ListCell   *lc;
+
+	initStringInfo(&s);
+	appendStringInfo(&s, "%s AS bucket",
+					 from == to ? bucket : aggwin_sql_bucket(spec, to, bucket));
+	foreach(lc, aggwin_tier_keys(spec, to))
+		appendStringInfo(&s, ", %s.k%d", alias, lfirst_int(lc));
+	appendStringInfo(&s, ", %s.n", alias);
+	append_partial_columns(&s, spec, psprintf("%s.", alias));
+	return s.data;
+}
+
+/* What follows the keys in a row merged from rows "u". */
+char *
+aggwin_sql_merged(const RollupSpec *spec)
+{
+	StringInfoData s;
+	int			i = 0;
+	ListCell   *lc;
+
+	initStringInfo(&s);
+	appendStringInfoString(&s, "aggwin.bigint_sum(u.n) AS n");
+	foreach(lc, spec->partials)
+	{
+		i++;
+		appendStringInfo(&s, ", %s(u.p%d) AS p%d", ((Partial *) lfirst(lc))->merge, i, i);
+	}
 	return s.data;
 }
 
@@ -94,8 +175,8 @@ aggwin_sql_groups(const RollupSpec *spec, const char *from, const char *restrict
 }
 
 /* A value lies in the span r.span; written so that an index can be used. */
-static char *
-in_span(const RollupSpec *spec, const char *value)
+char *
+aggwin_sql_in_span(const RollupSpec *spec, const char *value)
 {
 	return psprintf("%1$s >= coalesce(lower(r.span), %2$s)"
 					" AND %1$s <= coalesce(upper(r.span), %3$s)"
@@ -132,7 +213,7 @@ aggwin_sql_groups_in_spans(const RollupSpec *spec, const char *source,
 					scans,
 					aggwin_sql_groups(spec, source,
 									  psprintf("%s AND %s <@ %s",
-											   in_span(spec, time), time, spans),
+											   aggwin_sql_in_span(spec, time), time, spans),
 									  latest),
 					aggwin_sql_groups(spec, source,
 							   psprintf("%s IS NULL AND %s", time, nulls),
@@ -189,7 +270,7 @@ aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows)
 	StringInfoData buckets;
 	const char *bucket = linitial(spec->key_texts);
 	const char *where = spec->where ? spec->where : "true";
-	char	   *end = psprintf(spec->bucket_end, "b.bucket");
+	char	   *end = aggwin_sql_bucket_end(spec, NULL, "b.bucket");
 	char	   *span;
 
 	initStringInfo(&buckets);
@@ -214,118 +295,4 @@ aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows)
 					" coalesce(bool_or(b.bucket IS NULL), false), count(*)"
 					" FROM (SELECT DISTINCT t.bucket FROM (%s) AS t) AS b",
 					span, buckets.data);
-}
-
-static char *
-pending(const char *alias)
-{
-	return psprintf("(%1$s.xid = ANY ($1) OR %1$s.xid >= $2)", alias);
-}
-
-/* Two branches each: see the snapshot rule in fold.c. */
-char *
-aggwin_sql_any_pending(const RollupNames *names)
-{
-	return psprintf("SELECT EXISTS (SELECT FROM %1$s AS i WHERE i.xid = ANY ($1) AND " AGGWIN_BASE_INVALID ")"
-					" OR EXISTS (SELECT FROM %1$s AS i WHERE i.xid >= $2 AND " AGGWIN_BASE_INVALID "),"
-					" EXISTS (SELECT FROM %2$s AS d WHERE d.xid = ANY ($1))"
-					" OR EXISTS (SELECT FROM %2$s AS d WHERE d.xid >= $2)",
-					names->invalid, names->delta);
-}
-
-/* What the clock allows as watermark, in "latest". */
-static char *
-watermark(const RollupSpec *spec, const char *old, const char *max_future)
-{
-	if (spec->time->clock == NULL)
-		return psprintf("greatest(%s::%s, max(latest))::text",
-						old, spec->time->name);
-	return psprintf("greatest(%s::%s, max(latest) FILTER (WHERE latest <= %s + %s))::text",
-					old, spec->time->name, spec->time->clock, max_future);
-}
-
-/*
- * Move the pending deltas into state. Returns the number of rows they stand
- * for, of deltas, and the new watermark.
- */
-char *
-aggwin_sql_merge(const RollupSpec *spec, const RollupNames *names)
-{
-	StringInfoData merged;
-	StringInfoData set;
-	int			i = 0;
-	ListCell   *lc;
-
-	initStringInfo(&merged);
-	initStringInfo(&set);
-	appendStringInfoString(&merged, "aggwin.bigint_sum(u.n)");
-	appendStringInfoString(&set, "n = st.n + excluded.n");
-	foreach(lc, spec->partials)
-	{
-		Partial    *partial = lfirst(lc);
-
-		i++;
-		appendStringInfo(&merged, ", %s(u.p%d)", partial->merge, i);
-		appendStringInfo(&set, ", p%d = ", i);
-		appendStringInfo(&set, partial->combine, psprintf("st.p%d", i),
-						 psprintf("excluded.p%d", i));
-	}
-
-	return psprintf("WITH listed AS (DELETE FROM %1$s AS d WHERE d.xid = ANY ($1) RETURNING d.*),"
-					" newer AS (DELETE FROM %1$s AS d WHERE d.xid >= $2 RETURNING d.*),"
-					" gone AS (SELECT * FROM listed UNION ALL SELECT * FROM newer),"
-					" merged AS (INSERT INTO %2$s AS st (%3$s)"
-					" SELECT %4$s, %5$s FROM gone AS u GROUP BY %4$s"
-					" ON CONFLICT (%4$s) DO UPDATE SET %6$s)"
-					" SELECT coalesce(aggwin.bigint_sum(n), 0), count(*), %7$s FROM gone",
-					names->delta, names->state, aggwin_sql_columns(spec),
-					aggwin_sql_key_columns(spec), merged.data, set.data,
-					watermark(spec, "$3", "$4"));
-}
-
-/*
- * Remove the pending invalid ranges and return their union: spans, nulls, and
- * what to scan for them. $1 xip, $2 xmax
- */
-char *
-aggwin_sql_take_invalid(const RollupNames *names, int max_scans)
-{
-	return psprintf("WITH gone AS (DELETE FROM %s AS i WHERE %s AND " AGGWIN_BASE_INVALID " RETURNING i.spans, i.nulls)"
-					" SELECT u.spans, u.nulls, %s"
-					" FROM (SELECT range_agg(g.spans) AS spans, bool_or(g.nulls) AS nulls FROM gone AS g) AS u",
-					names->invalid, pending("i"),
-					aggwin_sql_scans("u.spans", max_scans));
-}
-
-/* $1 xip, $2 xmax, $3 spans, $4 nulls */
-char *
-aggwin_sql_discard_delta(const RollupNames *names)
-{
-	return psprintf("DELETE FROM %s AS d WHERE %s AND %s",
-					names->delta, pending("d"), aggwin_sql_covered("d.bucket", "$3", "$4"));
-}
-
-/* $1 spans, $2 nulls */
-char *
-aggwin_sql_discard_state(const RollupSpec *spec, const RollupNames *names)
-{
-	return psprintf("WITH nulls AS (DELETE FROM %1$s AS st WHERE st.bucket IS NULL AND $2)"
-					" DELETE FROM %1$s AS st USING aggwin.spans($1) AS r(span) WHERE %2$s",
-					names->state, in_span(spec, "st.bucket"));
-}
-
-/*
- * Fill state from the source. Returns the number of rows counted and the new
- * watermark. $1 spans, $2 nulls, $3 watermark, $4 max_future, $5 scans
- */
-char *
-aggwin_sql_recompute(const RollupSpec *spec, const RollupNames *names)
-{
-	const char *columns = aggwin_sql_columns(spec);
-
-	return psprintf("WITH fresh AS MATERIALIZED (%1$s),"
-					" stored AS (INSERT INTO %2$s (%3$s) SELECT %3$s FROM fresh)"
-					" SELECT coalesce(aggwin.bigint_sum(n), 0), %4$s FROM fresh",
-					aggwin_sql_groups_in_spans(spec, names->source, "$1", "$2", "$5", true),
-					names->state, columns, watermark(spec, "$3", "$4"));
 }

@@ -1,17 +1,32 @@
 /*
- * view_sql.c - the view that a rollup is queried through
+ * view_sql.c - the views that a rollup is queried through
  *
- * For a reader with snapshot R:
+ * W0 is what is invalid at the base and not frozen, Wk what is invalid at
+ * level k: Wk-1 and its own invalid spans, widened to whole buckets of level
+ * k, without what level k-1 no longer keeps. Wk contains Wk-1, so event time
+ * falls into parts, and each is answered from the highest level that is whole:
  *
- *      view = merge( state, pending deltas )     outside the invalid ranges
- *             union the definition over source   inside them
+ *      level 1   =====================|             |==============
+ *      level 0                        |===|     |===|
+ *      source                             |=====|
+ *                                         '- W0 -'
+ *                                     '----- W1 ----'
  *
- * A delta or an invalid range is pending when R sees it and the stored
- * snapshot "folded" does not; the two index branches are explained in fold.c.
- * A reader whose snapshot is older than the rollup sees no "folded": for it
- * everything is invalid, so that it, too, gets what the plain query gives.
+ *      view(k) = merge( state(k)                  outside of Wk
+ *                       state(j), j < k           in Wj+1, outside of Wj
+ *                       delta(j), 0 < j <= k      outside of Wj
+ *                       pending deltas            outside of W0
+ *                       groups of the source      in W0 )
  *
- * When nothing is invalid, the branches over the source are never started.
+ * A delta or a span is pending when the reader's snapshot sees it and the
+ * stored snapshot "folded" does not; the two index branches are explained in
+ * fold.c. Levels above the base have one writer at a time, the fold, so what a
+ * reader sees of them always fits together. A reader whose snapshot is older
+ * than the rollup sees no "folded": for it everything is invalid, so that it,
+ * too, gets what the plain query gives.
+ *
+ * With nothing invalid, the branches of lower levels and of the source are
+ * never started.
  */
 #include "postgres.h"
 
@@ -27,27 +42,22 @@
 #include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
-/*
- * An upper bound that bounds nothing, but makes a range of the condition: the
- * planner expects few rows of a range and many of an open end, and would read
- * all of delta, dead rows included, to find many.
- */
-#define LAST_XID "'18446744073709551615'::xid8"
-
 /* Index scans of the source for one read; more become one. */
 #define MAX_SCANS 64
 
 typedef struct RewriteContext
 {
 	const RollupSpec *spec;
+	List	   *keys;			/* numbers of the tier's keys */
 	List	   *finals;			/* Node *, in the order of spec->finals */
+	bool		lost_key;		/* met a key that the tier does not have */
 } RewriteContext;
 
 /* Parse an expression over the merged partials, as columns of "u". */
 static Node *
-parse_final(const char *text, const RollupNames *names)
+parse_final(const char *text, const Tier *tier)
 {
-	char	   *sql = psprintf("SELECT %s FROM %s AS u", text, names->state);
+	char	   *sql = psprintf("SELECT %s FROM %s AS u", text, tier->state);
 	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
 	Query	   *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
 
@@ -59,7 +69,7 @@ static Node *
 rewrite_mutator(Node *node, RewriteContext *context)
 {
 	const RollupSpec *spec = context->spec;
-	AttrNumber	attno = 0;
+	int			number = 0;
 	ListCell   *lc;
 	ListCell   *final;
 
@@ -67,10 +77,24 @@ rewrite_mutator(Node *node, RewriteContext *context)
 		return NULL;
 	foreach(lc, spec->keys)
 	{
-		attno++;
 		if (equal(node, lfirst(lc)))
-			return (Node *) makeVar(1, attno, exprType(node), exprTypmod(node),
-									exprCollation(node), 0);
+		{
+			int			place = 0;
+			ListCell   *key;
+
+			/* The columns of state: the bucket, the tier's keys. */
+			foreach(key, context->keys)
+			{
+				if (number > 0 && lfirst_int(key) == number)
+					break;
+				place++;
+			}
+			if (number > 0 && key == NULL)
+				context->lost_key = true;
+			return (Node *) makeVar(1, number == 0 ? 1 : place + 2, exprType(node),
+									exprTypmod(node), exprCollation(node), 0);
+		}
+		number++;
 	}
 	if (IsA(node, Aggref))
 	{
@@ -84,83 +108,171 @@ rewrite_mutator(Node *node, RewriteContext *context)
 	return expression_tree_mutator(node, rewrite_mutator, context);
 }
 
-/* Not covered by an invalid range. Where there is none, this costs nothing. */
-static char *
-valid(const char *alias)
+/* The widened spans of a tier: whole buckets that the spans touch. */
+char *
+aggwin_sql_widened(const RollupSpec *spec, const Tier *tier, const char *spans)
 {
-	return psprintf("CASE WHEN (SELECT i.spans IS NULL FROM invalid AS i) THEN true"
-					" ELSE NOT (%s) END",
-					aggwin_sql_covered(psprintf("%s.bucket", alias),
-								"(SELECT i.spans FROM invalid AS i)",
-								"(SELECT i.nulls FROM invalid AS i)"));
+	char	   *low = aggwin_sql_bucket(spec, tier, "lower(r.span)");
+	char	   *high = aggwin_sql_bucket(spec, tier, "upper(r.span)");
+	char	   *next = aggwin_sql_bucket_end(spec, tier, high);
+	char	   *span = psprintf("%s(%s, CASE WHEN upper(r.span) = %s THEN upper(r.span) ELSE %s END)",
+								spec->time->range, low, high, next);
+
+	/* Buckets of infinite times are the same at all levels. */
+	if (spec->time->clock != NULL)
+		span = psprintf("CASE WHEN NOT isfinite(lower(r.span)) THEN r.span ELSE %s END", span);
+	return psprintf("(SELECT range_agg(%s) FROM aggwin.spans(%s) AS r(span))", span, spans);
 }
 
-static char *
-qualified_columns(const RollupSpec *spec, const char *alias)
+/* What the rows of the invalid table say; see capture_write.h for the kinds. */
+static void
+append_mark_columns(StringInfo s, int level)
+{
+	appendStringInfo(s, "CASE WHEN EXISTS (SELECT FROM folded)"
+					 " THEN range_agg(i.spans) FILTER (WHERE %1$s) ELSE '{(,)}' END AS invalid0,"
+					 " CASE WHEN EXISTS (SELECT FROM folded)"
+					 " THEN bool_or(i.nulls) FILTER (WHERE %1$s) ELSE true END AS nulls0,"
+					 " range_agg(i.spans) FILTER (WHERE i.kind IN ('f', 's', 'l')"
+					 " OR i.kind = 'e' AND i.level = 0) AS frozen,"
+					 " coalesce(bool_or(i.nulls) FILTER (WHERE i.kind = 'f'), false) AS frozen_nulls,"
+					 " range_agg(i.spans) FILTER (WHERE i.kind = 'l') AS closed,"
+					 " range_agg(i.spans) FILTER (WHERE i.kind = 'e' AND i.level = %2$d) AS expired",
+					 AGGWIN_BASE_INVALID, level);
+	for (int j = 1; j <= level; j++)
+		appendStringInfo(s, ", range_agg(i.spans) FILTER (WHERE i.kind = 'i' AND i.level = %1$d) AS invalid%1$d,"
+						 " bool_or(i.nulls) FILTER (WHERE i.kind = 'i' AND i.level = %1$d) AS nulls%1$d,"
+						 " range_agg(i.spans) FILTER (WHERE i.kind = 'e' AND i.level = %2$d) AS gone%1$d",
+						 j, j - 1);
+}
+
+/*
+ * The beginning of a WITH clause: folded, marks, and w0 to the one of a level,
+ * each with spans (NULL if nothing is invalid) and nulls; w0 with scans, too.
+ */
+char *
+aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
 {
 	StringInfoData s;
 
 	initStringInfo(&s);
-	appendStringInfo(&s, "%s.bucket", alias);
-	for (int i = 1; i < list_length(spec->keys); i++)
-		appendStringInfo(&s, ", %s.k%d", alias, i);
-	appendStringInfo(&s, ", %s.n", alias);
-	for (int i = 1; i <= list_length(spec->partials); i++)
-		appendStringInfo(&s, ", %s.p%d", alias, i);
-	return s.data;
-}
-
-static void
-append_common(StringInfo s, const RollupSpec *spec, const RollupNames *names)
-{
-	appendStringInfo(s,
+	appendStringInfo(&s,
 					 "WITH folded AS MATERIALIZED ("
 					 "SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)) AS xip,"
 					 " pg_snapshot_xmax(t.folded) AS xmax"
-					 " FROM aggwin.tier AS t WHERE t.rollup_id = %1$d AND t.level = 0), "
-					 "invalid AS MATERIALIZED ("
-					 "SELECT v.spans, v.nulls, %3$s AS scans FROM ("
-					 "SELECT CASE WHEN EXISTS (SELECT FROM folded) THEN range_agg(p.spans) ELSE '{(,)}' END AS spans,"
-					 " CASE WHEN EXISTS (SELECT FROM folded) THEN bool_or(p.nulls) ELSE true END AS nulls"
-					 " FROM ("
-					 "SELECT i.spans, i.nulls FROM %2$s AS i"
-					 " WHERE i.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[]) AND " AGGWIN_BASE_INVALID
+					 " FROM aggwin.tier AS t WHERE t.rollup_id = %d AND t.level = 0), "
+					 "marks AS MATERIALIZED (SELECT ", names->rollup_id);
+	append_mark_columns(&s, level);
+	appendStringInfo(&s, " FROM ("
+					 "SELECT i.kind, i.level, i.spans, i.nulls FROM %1$s AS i"
+					 " WHERE i.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[])"
 					 " UNION ALL "
-					 "SELECT i.spans, i.nulls FROM %2$s AS i"
-					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f) AND i.xid <= " LAST_XID
-					 " AND " AGGWIN_BASE_INVALID ") AS p) AS v) ",
-					 names->rollup_id, names->invalid,
+					 "SELECT i.kind, i.level, i.spans, i.nulls FROM %1$s AS i"
+					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f) AND i.xid <= " AGGWIN_LAST_XID
+					 ") AS i), "
+					 "w0 AS MATERIALIZED (SELECT v.spans, v.nulls, %2$s AS scans FROM ("
+					 "SELECT m.invalid0 - coalesce(m.frozen, '{}') AS spans,"
+					 " m.nulls0 AND NOT m.frozen_nulls AS nulls FROM marks AS m) AS v) ",
+					 names->invalid,
 					 aggwin_sql_scans("v.spans",
 									  aggwin_has_time_index(spec) ? MAX_SCANS : 1));
+	for (int j = 1; j <= level; j++)
+	{
+		char	   *both = psprintf("coalesce(w.spans, '{}') + coalesce(m.invalid%d, '{}')", j);
+
+		appendStringInfo(&s, ", w%1$d AS MATERIALIZED (SELECT"
+						 " CASE WHEN w.spans IS NULL AND m.invalid%1$d IS NULL THEN NULL"
+						 " ELSE coalesce(%3$s, '{}') - coalesce(m.gone%1$d, '{}') END AS spans,"
+						 " coalesce(w.nulls, false) OR coalesce(m.nulls%1$d, false) AS nulls"
+						 " FROM marks AS m, w%2$d AS w) ",
+						 j, j - 1, aggwin_sql_widened(spec, aggwin_tier(names, j), both));
+	}
+	return s.data;
+}
+
+/* Not in Wj. Where that is empty, this costs nothing. */
+static char *
+valid(const char *bucket, int j)
+{
+	return psprintf("CASE WHEN (SELECT w.spans IS NULL FROM w%1$d AS w) THEN true"
+					" ELSE NOT (%2$s) END",
+					j, aggwin_sql_covered(bucket,
+										  psprintf("(SELECT w.spans FROM w%d AS w)", j),
+										  psprintf("(SELECT w.nulls FROM w%d AS w)", j)));
+}
+
+/* Not covered by spans of a column of marks, which is mostly NULL. */
+static char *
+outside(const char *bucket, const char *column)
+{
+	return psprintf("CASE WHEN (SELECT m.%1$s IS NULL FROM marks AS m) THEN true"
+					" ELSE %2$s IS NULL OR NOT %2$s <@ (SELECT m.%1$s FROM marks AS m) END",
+					column, bucket);
+}
+
+/* State of a level below, where that is whole and the one above is not. */
+static void
+append_lower_state(StringInfo s, const RollupSpec *spec, const RollupNames *names,
+				   int j, const Tier *tier)
+{
+	const Tier *lower = aggwin_tier(names, j);
+	char	   *row = aggwin_sql_row_of(spec, "st", lower, tier);
+
+	appendStringInfo(s, " UNION ALL SELECT %1$s FROM aggwin.spans("
+					 "(SELECT a.spans - coalesce(b.spans, '{}') FROM w%2$d AS a, w%3$d AS b)) AS r(span)"
+					 " JOIN %4$s AS st ON %5$s"
+					 " UNION ALL SELECT %1$s FROM %4$s AS st WHERE st.bucket IS NULL"
+					 " AND (SELECT a.nulls AND NOT coalesce(b.nulls, false) FROM w%2$d AS a, w%3$d AS b)",
+					 row, j + 1, j, lower->state, aggwin_sql_in_span(spec, "st.bucket"));
 }
 
 static void
-append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names)
+append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
+			 int level)
 {
-	const char *delta_columns = qualified_columns(spec, "d");
+	const Tier *tier = aggwin_tier(names, level);
+	const Tier *base = aggwin_tier(names, 0);
+	char	   *row = aggwin_sql_row_of(spec, "d", base, tier);
+	char	   *counts = psprintf("%s AND %s", valid("d.bucket", 0),
+								  outside("d.bucket", "closed"));
+	char	   *groups;
 
 	appendStringInfo(s, "SELECT %s FROM %s AS st WHERE %s",
-					 qualified_columns(spec, "st"), names->state, valid("st"));
+					 aggwin_sql_row_of(spec, "st", tier, tier), tier->state,
+					 valid("st.bucket", level));
+	for (int j = level - 1; j >= 0; j--)
+		append_lower_state(s, spec, names, j, tier);
+	for (int j = level; j > 0; j--)
+		appendStringInfo(s, " UNION ALL SELECT %s FROM %s AS d WHERE %s",
+						 aggwin_sql_row_of(spec, "d", aggwin_tier(names, j), tier),
+						 aggwin_tier(names, j)->delta, valid("d.bucket", j));
 	appendStringInfo(s, " UNION ALL SELECT %s FROM %s AS d"
 					 " WHERE d.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[]) AND %s",
-					 delta_columns, names->delta, valid("d"));
+					 row, base->delta, counts);
 	appendStringInfo(s, " UNION ALL SELECT %s FROM %s AS d"
-					 " WHERE d.xid >= (SELECT f.xmax FROM folded AS f) AND d.xid <= " LAST_XID " AND %s",
-					 delta_columns, names->delta, valid("d"));
-	appendStringInfo(s, " UNION ALL %s",
-					 aggwin_sql_groups_in_spans(spec, names->source,
-										 "(SELECT i.spans FROM invalid AS i)",
-										 "(SELECT i.nulls FROM invalid AS i)",
-										 "(SELECT i.scans FROM invalid AS i)",
-										 false));
+					 " WHERE d.xid >= (SELECT f.xmax FROM folded AS f) AND d.xid <= " AGGWIN_LAST_XID " AND %s",
+					 row, base->delta, counts);
+	groups = aggwin_sql_groups_in_spans(spec, names->source,
+										"(SELECT w.spans FROM w0 AS w)",
+										"(SELECT w.nulls FROM w0 AS w)",
+										"(SELECT w.scans FROM w0 AS w)",
+										false);
+	if (level == 0)
+		appendStringInfo(s, " UNION ALL %s", groups);
+	else
+		appendStringInfo(s, " UNION ALL SELECT %s FROM (%s) AS g",
+						 aggwin_sql_row_of(spec, "g", base, tier), groups);
 }
 
-/* The query of the rollup's view. */
+/*
+ * The query of a level's view. A tier with fewer keys has no columns that are
+ * made of the others.
+ */
 char *
-aggwin_sql_view(const RollupSpec *spec, const RollupNames *names)
+aggwin_sql_view(const RollupSpec *spec, const RollupNames *names, int level)
 {
-	RewriteContext rewrite = {spec, NIL};
-	List	   *context = deparse_context_for("u", names->state_relid);
+	const Tier *tier = aggwin_tier(names, level);
+	RewriteContext rewrite = {spec, aggwin_tier_keys(spec, tier), NIL, false};
+	List	   *context = deparse_context_for("u", tier->state_relid);
 	StringInfoData s;
 	const char *separator = "SELECT ";
 	ListCell   *lc;
@@ -168,28 +280,41 @@ aggwin_sql_view(const RollupSpec *spec, const RollupNames *names)
 	foreach(lc, spec->finals)
 		rewrite.finals = lappend(rewrite.finals,
 								 parse_final(((AggregateFinal *) lfirst(lc))->text,
-											 names));
+											 tier));
 
 	initStringInfo(&s);
-	append_common(&s, spec, names);
+	appendStringInfoString(&s, aggwin_sql_marks(spec, names, level));
 	foreach(lc, spec->targets)
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, lc);
-		Node	   *expr = rewrite_mutator((Node *) target->expr, &rewrite);
+		Node	   *expr;
 
+		rewrite.lost_key = false;
+		expr = rewrite_mutator((Node *) target->expr, &rewrite);
+		if (rewrite.lost_key)
+			continue;
 		appendStringInfo(&s, "%s%s AS %s", separator,
 						 deparse_expression(expr, context, true, true),
 						 quote_identifier(target->resname));
 		separator = ", ";
 	}
 	appendStringInfoString(&s, " FROM (");
-	append_parts(&s, spec, names);
-	appendStringInfoString(&s, ") AS u GROUP BY u.bucket");
-	for (int i = 1; i < list_length(spec->keys); i++)
-		appendStringInfo(&s, ", u.k%d", i);
+	append_parts(&s, spec, names, level);
+	appendStringInfo(&s, ") AS u WHERE %s GROUP BY u.bucket", outside("u.bucket", "expired"));
+	foreach(lc, rewrite.keys)
+		appendStringInfo(&s, ", u.k%d", lfirst_int(lc));
 	if (spec->having != NULL)
+	{
+		Node	   *having;
+
+		rewrite.lost_key = false;
+		having = rewrite_mutator(spec->having, &rewrite);
+		if (rewrite.lost_key)
+			ereport(ERROR,
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("a tier must keep the keys that HAVING compares")));
 		appendStringInfo(&s, " HAVING %s",
-						 deparse_expression(rewrite_mutator(spec->having, &rewrite),
-											context, true, true));
+						 deparse_expression(having, context, true, true));
+	}
 	return s.data;
 }

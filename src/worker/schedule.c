@@ -1,7 +1,7 @@
 /*
- * schedule.c - which rollup a worker folds next, and when
+ * schedule.c - which tier of which rollup a worker folds next, and when
  *
- * The rollups and their intervals are read from the catalog again and again;
+ * The tiers and their intervals are read from the catalog again and again;
  * when each was last tried, and how often in a row that failed, is known to
  * this process only. A new worker hence tries everything at once.
  *
@@ -23,8 +23,9 @@
  * grows with the logarithm of the time. Answers stay exact meanwhile; readers
  * merge more deltas.
  *
- * Of the rollups that are due, the one due longest is first,
- * so none is starved by others that are always due.
+ * A repair that was done in part goes on without a pause. Of the tiers that are
+ * due, the one due longest is first, so none is starved by others that are
+ * always due.
  */
 #include "postgres.h"
 
@@ -62,19 +63,27 @@
 /* Keeps times in range when an interval is absurdly long or infinite */
 #define MAX_PAUSE_MS (1000.0 * SECS_PER_DAY * 365)
 
-typedef struct ScheduledRollup
+/* The hash key */
+typedef struct TierKey
 {
-	int32		rollup_id;		/* the hash key */
+	int32		rollup_id;
+	int32		level;
+} TierKey;
+
+typedef struct ScheduledTier
+{
+	TierKey		key;
 	char	   *name;			/* of the view, as SQL would write it */
 	double		interval_ms;
 	TimestampTz tried;			/* start of the last fold, end of a failed one */
 	int			failures;		/* in a row */
+	bool		more;			/* a repair goes on, so do not wait */
 	bool		listed;			/* found by the latest reading */
-} ScheduledRollup;
+} ScheduledTier;
 
 struct AggwinSchedule
 {
-	HTAB	   *rollups;
+	HTAB	   *tiers;
 	int			failures;		/* of reading the catalog, in a row */
 	double		snapshot_age_ms;	/* of the oldest in this database */
 	TimestampTz read_at;		/* when it was last read, or tried to be */
@@ -86,10 +95,10 @@ aggwin_schedule_create(void)
 	AggwinSchedule *schedule = palloc0(sizeof(AggwinSchedule));
 	HASHCTL		ctl = {0};
 
-	ctl.keysize = sizeof(int32);
-	ctl.entrysize = sizeof(ScheduledRollup);
+	ctl.keysize = sizeof(TierKey);
+	ctl.entrysize = sizeof(ScheduledTier);
 	ctl.hcxt = CurrentMemoryContext;
-	schedule->rollups = hash_create("aggwin schedule", 64, &ctl,
+	schedule->tiers = hash_create("aggwin schedule", 64, &ctl,
 									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	return schedule;
 }
@@ -122,39 +131,45 @@ due_after(TimestampTz tried, double pause, TimestampTz now)
 }
 
 static TimestampTz
-due_at(const AggwinSchedule *schedule, const ScheduledRollup *rollup, TimestampTz now)
+due_at(const AggwinSchedule *schedule, const ScheduledTier *tier, TimestampTz now)
 {
-	double		pause = pause_ms(rollup->interval_ms, rollup->failures);
+	double		pause = pause_ms(tier->interval_ms, tier->failures);
 	double		stretched = Min(schedule->snapshot_age_ms / SNAPSHOT_AGE_SHARE,
 								aggwin_max_backoff * 1000.0);
 
-	return due_after(rollup->tried, Max(pause, stretched), now);
+	if (tier->more && tier->failures == 0)
+		return Min(tier->tried, now);
+	return due_after(tier->tried, Max(pause, stretched), now);
 }
 
 static void
-note_rollup(AggwinSchedule *schedule, HeapTuple row, TupleDesc columns)
+note_tier(AggwinSchedule *schedule, HeapTuple row, TupleDesc columns)
 {
-	ScheduledRollup *rollup;
+	ScheduledTier *tier;
 	bool		isnull;
 	bool		found;
-	int32		id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull));
+	TierKey		key = {
+		.rollup_id = DatumGetInt32(SPI_getbinval(row, columns, 1, &isnull)),
+		.level = DatumGetInt32(SPI_getbinval(row, columns, 4, &isnull)),
+	};
 	char	   *name = SPI_getvalue(row, columns, 2);
 
-	rollup = hash_search(schedule->rollups, &id, HASH_ENTER, &found);
+	tier = hash_search(schedule->tiers, &key, HASH_ENTER, &found);
 	if (!found)
 	{
-		rollup->name = NULL;
-		rollup->tried = 0;
-		rollup->failures = 0;
+		tier->name = NULL;
+		tier->tried = 0;
+		tier->failures = 0;
+		tier->more = false;
 	}
-	if (!rollup->name || strcmp(rollup->name, name) != 0)
+	if (!tier->name || strcmp(tier->name, name) != 0)
 	{
-		if (rollup->name)
-			pfree(rollup->name);
-		rollup->name = MemoryContextStrdup(GetMemoryChunkContext(schedule), name);
+		if (tier->name)
+			pfree(tier->name);
+		tier->name = MemoryContextStrdup(GetMemoryChunkContext(schedule), name);
 	}
-	rollup->interval_ms = DatumGetFloat8(SPI_getbinval(row, columns, 3, &isnull));
-	rollup->listed = true;
+	tier->interval_ms = DatumGetFloat8(SPI_getbinval(row, columns, 3, &isnull));
+	tier->listed = true;
 }
 
 static Oid
@@ -203,31 +218,31 @@ read_catalog(void *arg)
 {
 	AggwinSchedule *schedule = arg;
 	HASH_SEQ_STATUS scan;
-	ScheduledRollup *rollup;
+	ScheduledTier *tier;
 
 	if (!lock_catalog())
 		return;
 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aggwin_spi_connect();
-	aggwin_spi_run("SELECT r.rollup_id, r.view::text,"
-				   " (extract(epoch FROM t.refresh_interval) * 1000)::float8"
+	aggwin_spi_run("SELECT r.rollup_id, coalesce(t.view, r.view)::text,"
+				   " (extract(epoch FROM t.refresh_interval) * 1000)::float8, t.level::int"
 				   " FROM aggwin.rollup AS r"
-				   " JOIN aggwin.tier AS t ON t.rollup_id = r.rollup_id AND t.level = 0"
+				   " JOIN aggwin.tier AS t USING (rollup_id)"
 				   " WHERE NOT r.paused", SPI_OK_SELECT);
 
-	hash_seq_init(&scan, schedule->rollups);
-	while ((rollup = hash_seq_search(&scan)) != NULL)
-		rollup->listed = false;
+	hash_seq_init(&scan, schedule->tiers);
+	while ((tier = hash_seq_search(&scan)) != NULL)
+		tier->listed = false;
 	for (uint64 i = 0; i < SPI_processed; i++)
-		note_rollup(schedule, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
-	hash_seq_init(&scan, schedule->rollups);
-	while ((rollup = hash_seq_search(&scan)) != NULL)
+		note_tier(schedule, SPI_tuptable->vals[i], SPI_tuptable->tupdesc);
+	hash_seq_init(&scan, schedule->tiers);
+	while ((tier = hash_seq_search(&scan)) != NULL)
 	{
-		if (!rollup->listed)
+		if (!tier->listed)
 		{
-			pfree(rollup->name);
-			hash_search(schedule->rollups, &rollup->rollup_id, HASH_REMOVE, NULL);
+			pfree(tier->name);
+			hash_search(schedule->tiers, &tier->key, HASH_REMOVE, NULL);
 		}
 	}
 
@@ -256,22 +271,22 @@ aggwin_schedule_read(AggwinSchedule *schedule)
 /*
  * The rollup that is due first and the time when it is; NULL if there is none.
  */
-static ScheduledRollup *
-next_rollup(AggwinSchedule *schedule, TimestampTz *due)
+static ScheduledTier *
+next_tier(AggwinSchedule *schedule, TimestampTz *due)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	ScheduledRollup *next = NULL;
-	ScheduledRollup *rollup;
+	ScheduledTier *next = NULL;
+	ScheduledTier *tier;
 	HASH_SEQ_STATUS scan;
 
-	hash_seq_init(&scan, schedule->rollups);
-	while ((rollup = hash_seq_search(&scan)) != NULL)
+	hash_seq_init(&scan, schedule->tiers);
+	while ((tier = hash_seq_search(&scan)) != NULL)
 	{
-		TimestampTz this_due = due_at(schedule, rollup, now);
+		TimestampTz this_due = due_at(schedule, tier, now);
 
 		if (!next || this_due < *due)
 		{
-			next = rollup;
+			next = tier;
 			*due = this_due;
 		}
 	}
@@ -280,14 +295,14 @@ next_rollup(AggwinSchedule *schedule, TimestampTz *due)
 
 typedef struct FoldCall
 {
-	const ScheduledRollup *rollup;
-	bool		folded;
+	const ScheduledTier *tier;
+	FoldResult	result;
 } FoldCall;
 
 static void
-name_rollup(void *arg)
+name_tier(void *arg)
 {
-	errcontext("folding rollup %s", ((const ScheduledRollup *) arg)->name);
+	errcontext("folding rollup %s", ((const ScheduledTier *) arg)->name);
 }
 
 static void
@@ -299,16 +314,17 @@ fold(void *arg)
 	if (!lock_catalog())
 		return;
 	context.previous = error_context_stack;
-	context.callback = name_rollup;
-	context.arg = unconstify(ScheduledRollup *, call->rollup);
+	context.callback = name_tier;
+	context.arg = unconstify(ScheduledTier *, call->tier);
 	error_context_stack = &context;
-	call->folded = aggwin_fold(call->rollup->rollup_id);
+	call->result = aggwin_fold(call->tier->key.rollup_id, call->tier->key.level,
+							   call->tier->key.level, false);
 	error_context_stack = context.previous;
 }
 
 typedef struct FailureReport
 {
-	int32		rollup_id;
+	TierKey		key;
 	const char *message;
 } FailureReport;
 
@@ -320,8 +336,9 @@ static void
 record_failure(void *arg)
 {
 	FailureReport *report = arg;
-	Oid			types[] = {INT4OID, TEXTOID};
-	Datum		values[] = {Int32GetDatum(report->rollup_id), CStringGetTextDatum(report->message)};
+	Oid			types[] = {INT4OID, TEXTOID, INT4OID};
+	Datum		values[] = {Int32GetDatum(report->key.rollup_id),
+	CStringGetTextDatum(report->message), Int32GetDatum(report->key.level)};
 
 	if (!lock_catalog())
 		return;
@@ -329,14 +346,14 @@ record_failure(void *arg)
 	aggwin_spi_connect();
 	aggwin_spi_run_args("UPDATE aggwin.tier SET failures = failures + 1,"
 						" last_error = $2, last_error_at = now()"
-						" WHERE rollup_id = $1 AND level = 0",
-						SPI_OK_UPDATE, 2, types, values, NULL);
+						" WHERE rollup_id = $1 AND level = $3",
+						SPI_OK_UPDATE, 3, types, values, NULL);
 	aggwin_spi_finish();
 	PopActiveSnapshot();
 }
 
 static void
-log_fold(const ScheduledRollup *rollup, bool folded, instr_time duration)
+log_fold(const ScheduledTier *tier, bool folded, instr_time duration)
 {
 	double		ms = INSTR_TIME_GET_MILLISEC(duration);
 
@@ -345,7 +362,7 @@ log_fold(const ScheduledRollup *rollup, bool folded, instr_time duration)
 
 	/* At zero everything is logged, but not that there was nothing to do. */
 	if (folded || aggwin_log_min_fold_duration > 0)
-		ereport(LOG, (errmsg("folded rollup %s in %.3f ms", rollup->name, ms)));
+		ereport(LOG, (errmsg("folded rollup %s in %.3f ms", tier->name, ms)));
 }
 
 /*
@@ -355,20 +372,20 @@ log_fold(const ScheduledRollup *rollup, bool folded, instr_time duration)
 bool
 aggwin_schedule_fold_next(AggwinSchedule *schedule, TimestampTz *next_due)
 {
-	ScheduledRollup *rollup;
+	ScheduledTier *tier;
 	FoldCall	call = {0};
 	ErrorData  *error;
 	instr_time	start;
 	instr_time	duration;
 
 	*next_due = DT_NOEND;
-	rollup = next_rollup(schedule, next_due);
-	if (!rollup || *next_due > GetCurrentTimestamp())
+	tier = next_tier(schedule, next_due);
+	if (!tier || *next_due > GetCurrentTimestamp())
 		return false;
 
-	call.rollup = rollup;
-	pgstat_report_activity(STATE_RUNNING, psprintf("folding %s", rollup->name));
-	rollup->tried = GetCurrentTimestamp();
+	call.tier = tier;
+	pgstat_report_activity(STATE_RUNNING, psprintf("folding %s", tier->name));
+	tier->tried = GetCurrentTimestamp();
 	INSTR_TIME_SET_CURRENT(start);
 	error = aggwin_attempt(fold, &call);
 	INSTR_TIME_SET_CURRENT(duration);
@@ -376,17 +393,18 @@ aggwin_schedule_fold_next(AggwinSchedule *schedule, TimestampTz *next_due)
 
 	if (error)
 	{
-		FailureReport report = {.rollup_id = rollup->rollup_id, .message = error->message};
+		FailureReport report = {.key = tier->key, .message = error->message};
 
-		rollup->tried = GetCurrentTimestamp();
-		rollup->failures++;
+		tier->tried = GetCurrentTimestamp();
+		tier->failures++;
 		(void) aggwin_attempt(record_failure, &report);
 	}
 	else
 	{
-		rollup->failures = 0;
-		log_fold(rollup, call.folded, duration);
+		tier->failures = 0;
+		tier->more = call.result == FOLD_MORE;
+		log_fold(tier, call.result != FOLD_NOTHING, duration);
 	}
-	pgstat_report_stat(call.folded || error != NULL);
+	pgstat_report_stat(call.result != FOLD_NOTHING || error != NULL);
 	return true;
 }
