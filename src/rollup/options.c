@@ -43,6 +43,12 @@ static const Option options[] = {
 	{"source_retention", "rollup", "interval", "NULL"},
 };
 
+static bool
+is_of_tier(const Option *option)
+{
+	return strcmp(option->table, "tier") == 0;
+}
+
 static const Option *
 find_option(const char *name)
 {
@@ -120,7 +126,7 @@ set_option(int32 rollup_id, int level, const Option *option, Datum *value)
 	aggwin_spi_run_args(psprintf("UPDATE aggwin.%s SET %s = %s WHERE rollup_id = $1 AND %s"
 								 " AND ($3 IS NULL OR true)",
 								 option->table, option->name, value ? "$3" : option->reset,
-								 strcmp(option->table, "tier") == 0 ? "level = $2" : "$2 = 0"),
+								 is_of_tier(option) ? "level = $2" : "$2 = 0"),
 						SPI_OK_UPDATE, 3, types, values, nulls);
 	aggwin_sandbox_leave(&saved);
 }
@@ -139,7 +145,7 @@ reset_options(int32 rollup_id, int level, ArrayType *names)
 		const Option *option = find_option(name);
 
 		if (option == NULL || option->reset == NULL ||
-			(level > 0 && strcmp(option->table, "tier") != 0))
+			(level > 0 && !is_of_tier(option)))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("option \"%s\" cannot be reset", name),

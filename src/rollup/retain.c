@@ -30,12 +30,12 @@
 
 /*
  * Move a boundary to the bucket of a time, if that is later than where it is
- * and nothing invalid is before it, at this level or the one above. $1 .. are
- * the parameters of time.
+ * and nothing before it is invalid up to a level. $1 .. are the parameters of
+ * time.
  */
 static void
-move_boundary(Fold *fold, char kind, int level, const Tier *grid, const char *time,
-			  int nargs, Oid *types, Datum *values)
+move_boundary(Fold *fold, char kind, int level, int whole_level, const Tier *grid,
+			  const char *time, int nargs, Oid *types, Datum *values)
 {
 	const TimeType *type = fold->spec->time;
 	const char *invalid = fold->names.invalid;
@@ -48,14 +48,14 @@ move_boundary(Fold *fold, char kind, int level, const Tier *grid, const char *ti
 				   " AND isfinite(upper(n.spans))"
 				   " AND NOT EXISTS (SELECT FROM old AS o WHERE o.spans @> n.spans)"
 				   " AND NOT EXISTS (SELECT FROM %4$s AS i WHERE i.xid >= " AGGWIN_LAST_XID
-				   " AND i.kind = 'i' AND i.level <= %6$d + 1 AND i.spans && n.spans)),"
+				   " AND i.kind = 'i' AND i.level <= %7$d AND i.spans && n.spans)),"
 				   " gone AS (DELETE FROM %4$s AS i USING moves WHERE i.xid >= " AGGWIN_LAST_XID
 				   " AND i.kind = '%5$c' AND i.level = %6$d)"
 				   " INSERT INTO %4$s (kind, level, spans, nulls, captured_at, xid)"
 				   " SELECT '%5$c', %6$d, m.spans, false, statement_timestamp(), " AGGWIN_LAST_XID
 				   " FROM moves AS m",
 				   type->range, aggwin_sql_bucket(fold->spec, grid, time),
-				   type->multirange, invalid, kind, level);
+				   type->multirange, invalid, kind, level, whole_level);
 	aggwin_fold_run(fold, sql, SPI_OK_INSERT, nargs, types, values, NULL);
 	if (SPI_processed > 0)
 		fold->wrote = true;
@@ -105,7 +105,7 @@ aggwin_keep_boundaries(Fold *fold)
 		Oid			types[] = {INTERVALOID, TEXTOID};
 		Datum		values[] = {IntervalPGetDatum(options.lateness), fold->watermark};
 
-		move_boundary(fold, 'l', 0, tier,
+		move_boundary(fold, 'l', 0, 0, tier,
 					  psprintf("($2::%1$s - $1)::%1$s", fold->spec->time->name),
 					  2, types, values);
 	}
@@ -114,14 +114,14 @@ aggwin_keep_boundaries(Fold *fold)
 		Oid			types[] = {INTERVALOID};
 		Datum		values[] = {IntervalPGetDatum(options.source_retention)};
 
-		move_boundary(fold, 's', 0, tier, ago(fold), 1, types, values);
+		move_boundary(fold, 's', 0, 0, tier, ago(fold), 1, types, values);
 	}
 	if (options.retention != NULL)
 	{
 		Oid			types[] = {INTERVALOID};
 		Datum		values[] = {IntervalPGetDatum(options.retention)};
 
-		move_boundary(fold, 'e', level, grid, ago(fold), 1, types, values);
+		move_boundary(fold, 'e', level, level + 1, grid, ago(fold), 1, types, values);
 		delete_expired(fold, tier);
 	}
 }

@@ -10,9 +10,9 @@ CREATE TABLE aggwin.rollup (
 	state regclass NOT NULL,
 	delta regclass NOT NULL,
 	invalid regclass NOT NULL,
-	lateness interval CHECK (lateness >= '0'),
-	late text NOT NULL DEFAULT 'merge' CHECK (late IN ('merge', 'drop')),
-	source_retention interval CHECK (source_retention > '0'),
+	lateness interval,
+	late text NOT NULL DEFAULT 'merge',
+	source_retention interval,
 	paused boolean NOT NULL DEFAULT false,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
@@ -29,8 +29,8 @@ CREATE TABLE aggwin.tier (
 	width interval,
 	int_width bigint,
 	keys smallint[],
-	refresh_interval interval NOT NULL CHECK (refresh_interval > '0'),
-	retention interval CHECK (retention > '0'),
+	refresh_interval interval NOT NULL,
+	retention interval,
 	folded pg_snapshot,
 	watermark text,
 	rows_folded bigint NOT NULL DEFAULT 0,
