@@ -212,39 +212,42 @@ outside(const char *bucket, const char *column)
 /* State of a level below, where that is whole and the one above is not. */
 static void
 append_lower_state(StringInfo s, const RollupSpec *spec, const RollupNames *names,
-				   int j, const Tier *tier)
+				   int j, const Tier *shown, const char *restriction)
 {
 	const Tier *lower = aggwin_tier(names, j);
-	char	   *row = aggwin_sql_row_of(spec, "st", lower, tier);
+	char	   *row = aggwin_sql_row_of(spec, "st", lower, shown);
 
 	appendStringInfo(s, " UNION ALL SELECT %1$s FROM aggwin.spans("
 					 "(SELECT a.spans - coalesce(b.spans, '{}') FROM w%2$d AS a, w%3$d AS b)) AS r(span)"
-					 " JOIN %4$s AS st ON %5$s"
-					 " UNION ALL SELECT %1$s FROM %4$s AS st WHERE st.bucket IS NULL"
+					 " JOIN %4$s AS st ON %5$s AND %6$s"
+					 " UNION ALL SELECT %1$s FROM %4$s AS st WHERE st.bucket IS NULL AND %6$s"
 					 " AND (SELECT a.nulls AND NOT coalesce(b.nulls, false) FROM w%2$d AS a, w%3$d AS b)",
-					 row, j + 1, j, lower->state, aggwin_sql_in_span(spec, "st.bucket"));
+					 row, j + 1, j, lower->state, aggwin_sql_in_span(spec, "st.bucket"),
+					 psprintf(restriction, "st"));
 }
 
+/* restriction: a format for conditions on the columns of an alias. */
 static void
 append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
-			 int level)
+			 int level, const Tier *shown, const char *restriction)
 {
 	const Tier *tier = aggwin_tier(names, level);
 	const Tier *base = aggwin_tier(names, 0);
-	char	   *row = aggwin_sql_row_of(spec, "d", base, tier);
-	char	   *counts = psprintf("%s AND %s", valid("d.bucket", 0),
-								  outside("d.bucket", "closed"));
+	char	   *row = aggwin_sql_row_of(spec, "d", base, shown);
+	char	   *on_delta = psprintf(restriction, "d");
+	char	   *counts = psprintf("%s AND %s AND %s", valid("d.bucket", 0),
+								  outside("d.bucket", "closed"), on_delta);
 	char	   *groups;
 
-	appendStringInfo(s, "SELECT %s FROM %s AS st WHERE %s",
-					 aggwin_sql_row_of(spec, "st", tier, tier), tier->state,
-					 valid("st.bucket", level));
+	appendStringInfo(s, "SELECT %s FROM %s AS st WHERE %s AND %s",
+					 aggwin_sql_row_of(spec, "st", tier, shown), tier->state,
+					 valid("st.bucket", level), psprintf(restriction, "st"));
 	for (int j = level - 1; j >= 0; j--)
-		append_lower_state(s, spec, names, j, tier);
+		append_lower_state(s, spec, names, j, shown, restriction);
 	for (int j = level; j > 0; j--)
-		appendStringInfo(s, " UNION ALL SELECT %s FROM %s AS d WHERE %s",
-						 aggwin_sql_row_of(spec, "d", aggwin_tier(names, j), tier),
-						 aggwin_tier(names, j)->delta, valid("d.bucket", j));
+		appendStringInfo(s, " UNION ALL SELECT %s FROM %s AS d WHERE %s AND %s",
+						 aggwin_sql_row_of(spec, "d", aggwin_tier(names, j), shown),
+						 aggwin_tier(names, j)->delta, valid("d.bucket", j), on_delta);
 	appendStringInfo(s, " UNION ALL SELECT %s FROM %s AS d"
 					 " WHERE d.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[]) AND %s",
 					 row, base->delta, counts);
@@ -256,19 +259,27 @@ append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
 										"(SELECT w.nulls FROM w0 AS w)",
 										"(SELECT w.scans FROM w0 AS w)",
 										false);
-	if (level == 0)
-		appendStringInfo(s, " UNION ALL %s", groups);
-	else
-		appendStringInfo(s, " UNION ALL SELECT %s FROM (%s) AS g",
-						 aggwin_sql_row_of(spec, "g", base, tier), groups);
+	appendStringInfo(s, " UNION ALL SELECT %s FROM (%s) AS g WHERE %s",
+					 aggwin_sql_row_of(spec, "g", base, shown), groups,
+					 psprintf(restriction, "g"));
+}
+
+/* The query of a level's view. */
+char *
+aggwin_sql_view(const RollupSpec *spec, const RollupNames *names, int level)
+{
+	return aggwin_sql_answer(spec, names, level, aggwin_tier(names, level), "true");
 }
 
 /*
- * The query of a level's view. A tier with fewer keys has no columns that are
- * made of the others.
+ * A level's rows in the buckets of another tier, shown, which are made of
+ * whole ones of the level. A tier with fewer keys has no columns that are made
+ * of the others. restriction is a format for conditions on columns of state,
+ * given its alias; the caller knows that they are true of whole groups.
  */
 char *
-aggwin_sql_view(const RollupSpec *spec, const RollupNames *names, int level)
+aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
+				  const Tier *shown, const char *restriction)
 {
 	const Tier *tier = aggwin_tier(names, level);
 	RewriteContext rewrite = {spec, aggwin_tier_keys(spec, tier), NIL, false};
@@ -299,7 +310,7 @@ aggwin_sql_view(const RollupSpec *spec, const RollupNames *names, int level)
 		separator = ", ";
 	}
 	appendStringInfoString(&s, " FROM (");
-	append_parts(&s, spec, names, level);
+	append_parts(&s, spec, names, level, shown, restriction);
 	appendStringInfo(&s, ") AS u WHERE %s GROUP BY u.bucket", outside("u.bucket", "expired"));
 	foreach(lc, rewrite.keys)
 		appendStringInfo(&s, ", u.k%d", lfirst_int(lc));

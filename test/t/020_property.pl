@@ -12,10 +12,10 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Aggwin::Crew;
 use Aggwin::Session;
-use Aggwin::Workload qw(create_workload rollup_names compare_sql differences);
+use Aggwin::Workload qw(create_workload rollup_names view_names compare_sql differences);
 use Aggwin::Writer;
 
-my $seconds = $ENV{AGGWIN_PROPERTY_SECONDS} || 20;
+my $seconds = $ENV{AGGWIN_PROPERTY_SECONDS} || 30;
 my $seed = $ENV{AGGWIN_PROPERTY_SEED} || int rand 1_000_000_000;
 
 note "AGGWIN_PROPERTY_SEED=$seed AGGWIN_PROPERTY_SECONDS=$seconds";
@@ -38,7 +38,7 @@ my $session = Aggwin::Session->new($node->connstr('postgres'), 'test');
 # Compares everything; returns differences and rows compared.
 sub compare_all
 {
-	return differences($session->rows(compare_sql(rollup_names())));
+	return differences($session->rows(compare_sql(view_names())));
 }
 
 sub is_exact
@@ -52,7 +52,7 @@ sub is_exact
 
 sub refresh
 {
-	$session->rows("SELECT aggwin.refresh('$_')") foreach rollup_names();
+	$session->rows("SELECT aggwin.refresh('$_')") foreach view_names();
 	return;
 }
 
@@ -186,7 +186,7 @@ is_seen(
 		Aggwin::Writer->new($session)->insert(100)
 		  . 'UPDATE aggwin.tier AS t SET folded = (s.next || $$:$$ || s.next || $$:$$)::pg_snapshot'
 		  . ' FROM aggwin.rollup AS r, (SELECT pg_current_xact_id()::text::bigint + 1 AS next) AS s'
-		  . " WHERE r.rollup_id = t.rollup_id AND r.view = '$_[2]'::regclass";
+		  . " WHERE r.rollup_id = t.rollup_id AND t.level = 0 AND r.view = '$_[2]'::regclass";
 	});
 
 # What is no damage ----------------------------------------------------------

@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use Aggwin::Crew;
 use Aggwin::Session;
-use Aggwin::Workload qw(create_workload rollup_names compare_sql differences);
+use Aggwin::Workload qw(create_workload view_names compare_sql differences);
 
 my $rounds = $ENV{AGGWIN_CRASH_ROUNDS} || 2;
 my $seed = $ENV{AGGWIN_CRASH_SEED} || int rand 1_000_000_000;
@@ -100,7 +100,7 @@ my %HARM = (
 sub is_exact
 {
 	my ($name) = @_;
-	my ($differences, $rows, $text) = differences($session->rows(compare_sql(rollup_names())));
+	my ($differences, $rows, $text) = differences($session->rows(compare_sql(view_names())));
 
 	is($differences, 0, $name) or diag "seed $seed: $text";
 	return $rows;
@@ -108,7 +108,7 @@ sub is_exact
 
 sub refresh
 {
-	$session->rows("SELECT aggwin.refresh('$_')") foreach rollup_names();
+	$session->rows("SELECT aggwin.refresh('$_')") foreach view_names();
 	return;
 }
 

@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(sleep);
 use Aggwin::Crew;
 use Aggwin::Session;
-use Aggwin::Workload qw(create_workload rollup_names compare_sql differences);
+use Aggwin::Workload qw(create_workload rollup_names view_names compare_sql differences);
 use Aggwin::Writer;
 
 my $seconds = $ENV{AGGWIN_STANDBY_SECONDS} || 8;
@@ -53,7 +53,7 @@ my $reader = Aggwin::Session->new($standby->connstr('postgres'), 'test');
 sub is_exact
 {
 	my ($name) = @_;
-	my ($differences, $rows, $text) = differences($reader->rows(compare_sql(rollup_names())));
+	my ($differences, $rows, $text) = differences($reader->rows(compare_sql(view_names())));
 
 	is($differences, 0, $name) or diag "seed $seed: $text";
 	return $rows;
@@ -63,7 +63,7 @@ sub refresh
 {
 	my ($on) = @_;
 
-	$on->rows("SELECT aggwin.refresh('$_')") foreach rollup_names();
+	$on->rows("SELECT aggwin.refresh('$_')") foreach view_names();
 	return;
 }
 
@@ -108,7 +108,7 @@ foreach my $count ('read committed checks', 'repeatable read checks', 'rows comp
 
 my $writer = Aggwin::Writer->new($session);
 my $PENDING = q{SELECT count(*) FILTER (WHERE pending_deltas > 0), count(*) FILTER (WHERE invalid_buckets > 0)
-	FROM aggwin.rollup_status};
+	FROM aggwin.rollup_status JOIN aggwin.rollup ON view = rollup};
 my $all = () = rollup_names();
 
 catch_up();

@@ -16,7 +16,7 @@ use PostgreSQL::Test::Utils;
 use Storable ();
 use Time::HiRes qw(sleep time);
 use Aggwin::Session;
-use Aggwin::Workload qw(rollup_names compare_sql differences create_rollup_sql);
+use Aggwin::Workload qw(rollup_names view_names compare_sql differences create_rollup_sql);
 use Aggwin::Writer;
 
 sub new
@@ -232,7 +232,7 @@ sub folder
 	{
 		my $found = 0;
 
-		foreach my $rollup (Aggwin::Writer::shuffled(rollup_names()))
+		foreach my $rollup (Aggwin::Writer::shuffled(view_names()))
 		{
 			my $answer = $session->run("SELECT aggwin.refresh('$rollup')");
 
@@ -259,7 +259,7 @@ sub checker
 
 	until ($crew->over($session, $result))
 	{
-		my @names = Aggwin::Writer::shuffled(rollup_names());
+		my @names = Aggwin::Writer::shuffled(view_names());
 
 		compared($session->run(compare_sql(@names[ 0 .. int rand 4 ])),
 			$result, 'read committed');
@@ -278,7 +278,7 @@ sub repeatable_checker
 
 	until ($crew->over($session, $result))
 	{
-		my @names = Aggwin::Writer::shuffled(rollup_names());
+		my @names = Aggwin::Writer::shuffled(view_names());
 		# Not of floats, whose sums depend on the plan.
 		my ($exact) = grep { !/float/ } @names;
 		my $contents = "SELECT md5(string_agg(v::text, ' ' ORDER BY v::text)) FROM $exact AS v";

@@ -7,7 +7,7 @@ use warnings;
 use Exporter 'import';
 
 our @EXPORT_OK =
-  qw(create_workload rollup_names plain_query create_rollup_sql compare_sql differences);
+  qw(create_workload rollup_names view_names plain_query create_rollup_sql compare_sql differences);
 
 # What the events' times lie around: the night in which Berlin skips an hour.
 our $EPOCH = '2024-03-30 22:30+00';
@@ -55,6 +55,22 @@ my %FLOAT_QUERY = (
 			sum(f / 3) AS sum_f, avg(f / 3) AS avg_f, stddev(f / 3) AS stddev_f
 		FROM events WHERE ts IS NOT NULL GROUP BY 1});
 
+# Tiers: the rollup, its width, and that of the tier.
+my %TIER = (
+	by_second_1m => [ 'by_second', "'1 second'", "'1 minute'" ],
+	by_second_1h => [ 'by_second', "'1 second'", "'1 hour'" ],
+	by_second_1d => [ 'by_second', "'1 second'", "'1 day'" ],
+	by_minute_1h => [ 'by_minute', "'1 minute'", "'1 hour'" ],
+	by_day_1mon => [ 'by_day', "'1 day'", "'1 month'" ],
+	by_date_2w => [ 'by_date', "'7 days'", "'14 days'" ],
+	by_own_function_1h => [ 'by_own_function', "'10 seconds'", "'1 hour'" ]);
+
+# The views of rollups and tiers.
+sub view_names
+{
+	return sort keys %QUERY, keys %FLOAT_QUERY, keys %TIER;
+}
+
 sub rollup_names
 {
 	return sort keys %QUERY, keys %FLOAT_QUERY;
@@ -64,15 +80,23 @@ sub plain_query
 {
 	my ($rollup) = @_;
 
+	if (my $tier = $TIER{$rollup})
+	{
+		my ($base, $width, $tier_width) = @$tier;
+
+		return $QUERY{$base} =~ s/$width/$tier_width/r;
+	}
 	return $QUERY{$rollup} // $FLOAT_QUERY{$rollup} // die "no rollup $rollup";
 }
 
 sub create_rollup_sql
 {
 	my ($rollup, $name) = @_;
+	my @tiers = map { "interval $TIER{$_}[2]" } sort grep { $TIER{$_}[0] eq $rollup } keys %TIER;
 
-	return sprintf q{SELECT aggwin.create_rollup('%s', $query$%s$query$)},
-	  $name // $rollup, plain_query($rollup);
+	# by width, as 1d comes before 1h and 1m
+	return sprintf q{SELECT aggwin.create_rollup('%s', $query$%s$query$, tiers => ARRAY(SELECT unnest(ARRAY[%s]::interval[]) ORDER BY 1))},
+	  $name // $rollup, plain_query($rollup), join ', ', @tiers;
 }
 
 # Everything, in an empty database.
@@ -194,8 +218,9 @@ sub compare_sql
 			CASE WHEN c.differences > 0 THEN c.sample || ' folded ' || t.folded::text || ' snapshot ' ||
 				CASE WHEN pg_is_in_recovery() THEN 'of a standby' ELSE pg_current_snapshot()::text END END
 		FROM ($all) AS c
-		LEFT JOIN aggwin.rollup AS r ON r.view = c.rollup::regclass
-		LEFT JOIN aggwin.tier AS t ON t.rollup_id = r.rollup_id;};
+		LEFT JOIN aggwin.tier AS k ON k.view = c.rollup::regclass
+		LEFT JOIN aggwin.rollup AS r ON r.view = c.rollup::regclass OR r.rollup_id = k.rollup_id
+		LEFT JOIN aggwin.tier AS t ON t.rollup_id = r.rollup_id AND t.level = 0;};
 }
 
 # Reads the rows of such a statement: (differences, rows compared, text).

@@ -9,7 +9,7 @@ package Aggwin::Writer;
 
 use strict;
 use warnings;
-use Aggwin::Workload qw(rollup_names compare_sql differences);
+use Aggwin::Workload qw(view_names compare_sql differences);
 
 our $TRUNCATE_LOCK = 1;
 
@@ -140,7 +140,7 @@ sub sql
 sub some_comparison
 {
 	my ($self) = @_;
-	my @names = shuffled(rollup_names());
+	my @names = shuffled(view_names());
 
 	return compare_sql(@names[ 0 .. int rand 2 ]);
 }
