@@ -281,28 +281,6 @@ aggwin_resume_rollup(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* An argument of any type as a time of the rollup; NULL and infinite ends as none. */
-static Datum
-time_argument(FunctionCallInfo fcinfo, int number, const TimeType *time, bool *isnull)
-{
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, number);
-	Oid			output;
-	Oid			input;
-	Oid			ioparam;
-	bool		is_varlena;
-
-	*isnull = PG_ARGISNULL(number);
-	if (*isnull)
-		return 0;
-	if (type == time->type)
-		return PG_GETARG_DATUM(number);
-	getTypeOutputInfo(type, &output, &is_varlena);
-	getTypeInputInfo(time->type, &input, &ioparam);
-	return OidInputFunctionCall(input,
-								OidOutputFunctionCall(output, PG_GETARG_DATUM(number)),
-								ioparam, -1);
-}
-
 /*
  * aggwin.invalidate(rollup, from, to): event times from (included) to
  * (excluded) were changed past the triggers; NULL is no limit, and without any
@@ -338,7 +316,7 @@ aggwin_invalidate(PG_FUNCTION_ARGS)
 	for (int i = 0; i < 2; i++)
 	{
 		types[i] = spec->time->type;
-		values[i] = time_argument(fcinfo, i + 1, spec->time, &isnull);
+		values[i] = aggwin_time_argument(fcinfo, i + 1, spec->time, &isnull);
 		nulls[i] = isnull ? 'n' : ' ';
 	}
 

@@ -188,6 +188,45 @@ CREATE FUNCTION aggwin.refresh(rollup regclass) RETURNS boolean
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_refresh';
 COMMENT ON FUNCTION aggwin.refresh(regclass) IS 'fold what is pending into the rollup now; true if there was something';
 
+CREATE FUNCTION aggwin.query_range(
+	view anyelement,
+	"from" anycompatible,
+	"to" anycompatible,
+	step text DEFAULT NULL,
+	max_points integer DEFAULT 1000,
+	keys jsonb DEFAULT '{}',
+	fill text DEFAULT 'none'
+) RETURNS SETOF anyelement
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'aggwin_query_range';
+COMMENT ON FUNCTION aggwin.query_range(anyelement, anycompatible, anycompatible, text, integer, jsonb, text) IS
+	'rows of a rollup''s view in a range of time at a resolution';
+
+CREATE FUNCTION aggwin.query_range(
+	view anyelement,
+	"from" anycompatible,
+	"to" anycompatible,
+	step interval,
+	max_points integer DEFAULT 1000,
+	keys jsonb DEFAULT '{}',
+	fill text DEFAULT 'none'
+) RETURNS SETOF anyelement
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'aggwin_query_range';
+COMMENT ON FUNCTION aggwin.query_range(anyelement, anycompatible, anycompatible, interval, integer, jsonb, text) IS
+	'rows of a rollup''s view in a range of time at a resolution';
+
+CREATE FUNCTION aggwin.query_range(
+	view anyelement,
+	"from" anycompatible,
+	"to" anycompatible,
+	step bigint,
+	max_points integer DEFAULT 1000,
+	keys jsonb DEFAULT '{}',
+	fill text DEFAULT 'none'
+) RETURNS SETOF anyelement
+	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'aggwin_query_range';
+COMMENT ON FUNCTION aggwin.query_range(anyelement, anycompatible, anycompatible, bigint, integer, jsonb, text) IS
+	'rows of a rollup''s view in a range of time at a resolution';
+
 CREATE FUNCTION aggwin.rollup_pending(
 	rollup_id integer,
 	level smallint,

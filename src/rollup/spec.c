@@ -58,6 +58,28 @@ aggwin_time_type(Oid type)
 	elog(ERROR, "no time type %u", type);
 }
 
+/* An argument of any type as a time; text is read as the session reads it. */
+Datum
+aggwin_time_argument(FunctionCallInfo fcinfo, int number, const TimeType *time, bool *isnull)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, number);
+	Oid			output;
+	Oid			input;
+	Oid			ioparam;
+	bool		is_varlena;
+
+	*isnull = PG_ARGISNULL(number);
+	if (*isnull)
+		return 0;
+	if (type == time->type)
+		return PG_GETARG_DATUM(number);
+	getTypeOutputInfo(type, &output, &is_varlena);
+	getTypeInputInfo(time->type, &input, &ioparam);
+	return OidInputFunctionCall(input,
+								OidOutputFunctionCall(output, PG_GETARG_DATUM(number)),
+								ioparam, -1);
+}
+
 /* If key is a call of time_bucket, that call, otherwise NULL. */
 FuncExpr *
 aggwin_time_key(Node *key)

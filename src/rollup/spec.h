@@ -11,6 +11,7 @@
 
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 
@@ -62,6 +63,8 @@ typedef struct RollupSpec
 } RollupSpec;
 
 extern const TimeType *aggwin_time_type(Oid type);
+extern Datum aggwin_time_argument(FunctionCallInfo fcinfo, int number,
+								  const TimeType *time, bool *isnull);
 extern RollupSpec *aggwin_load_spec(Oid definition);
 extern FuncExpr *aggwin_time_key(Node *key);
 extern char *aggwin_column_definitions(const char *sql);

@@ -1,13 +1,46 @@
 /*
- * tier.c - widths of tiers: what they are called, and whether they nest
+ * tier.c - widths of tiers: reading them, their names, and whether they nest
  */
 #include "postgres.h"
 
 #include "rollup/tier.h"
 
+#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
+
+/* An argument of any type as a width of the kind that another tier has. */
+void
+aggwin_read_width(FunctionCallInfo fcinfo, int number, const Tier *like, Tier *tier)
+{
+	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, number);
+	Oid			output;
+	bool		is_varlena;
+	char	   *text;
+
+	tier->interval = NULL;
+	if (type == INTERVALOID && like->interval != NULL)
+	{
+		tier->interval = PG_GETARG_INTERVAL_P(number);
+		return;
+	}
+	if (type != TEXTOID && (like->interval != NULL ||
+							(type != INT2OID && type != INT4OID && type != INT8OID)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the width is not of the type of the rollup's bucket width"),
+				 errhint("Widths are integers if the rollup's times are, and intervals otherwise.")));
+	getTypeOutputInfo(type, &output, &is_varlena);
+	text = OidOutputFunctionCall(output, PG_GETARG_DATUM(number));
+	if (like->interval == NULL)
+		tier->int_width = pg_strtoint64(text);
+	else
+		tier->interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
+															   ObjectIdGetDatum(InvalidOid),
+															   Int32GetDatum(-1)));
+}
 
 /* For messages: as the session writes intervals. */
 char *
@@ -38,30 +71,38 @@ microseconds(const Interval *interval)
 }
 
 /*
- * Does a bucket of the tier begin wherever one of the tier below would be cut
- * in two? Both grids have a point in common, or points that are whole days
+ * Are the tier's buckets made of whole buckets of the tier below? Both grids have a point in common, or points that are whole days
  * apart, and with a time zone the same holds on the local clock.
  */
-static bool
-nests(const Tier *tier, const Tier *below)
+bool
+aggwin_tier_nests(const Tier *tier, const Tier *below)
 {
 	const Interval *wide = tier->interval;
 	const Interval *narrow = below->interval;
 
 	if (wide == NULL)
-		return tier->int_width > below->int_width && tier->int_width % below->int_width == 0;
+		return tier->int_width % below->int_width == 0;
 	if (narrow->month > 0)
-		return wide->month > narrow->month && wide->month % narrow->month == 0;
+		return wide->month > 0 && wide->month % narrow->month == 0;
 	if (wide->month > 0)
 		return USECS_PER_DAY % microseconds(narrow) == 0;
-	return microseconds(wide) > microseconds(narrow) &&
-		microseconds(wide) % microseconds(narrow) == 0;
+	return microseconds(wide) % microseconds(narrow) == 0;
+}
+
+static bool
+is_wider(const Tier *tier, const Tier *below)
+{
+	if (tier->interval == NULL)
+		return tier->int_width > below->int_width;
+	if (tier->interval->month != below->interval->month)
+		return tier->interval->month > below->interval->month;
+	return microseconds(tier->interval) > microseconds(below->interval);
 }
 
 void
 aggwin_check_nesting(const Tier *tier, const Tier *below)
 {
-	if (nests(tier, below))
+	if (is_wider(tier, below) && aggwin_tier_nests(tier, below))
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),

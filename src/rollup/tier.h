@@ -45,7 +45,11 @@ extern char *aggwin_sql_bucket_end(const RollupSpec *spec, const Tier *tier,
 								   const char *time);
 
 extern List *aggwin_tier_keys(const RollupSpec *spec, const Tier *tier);
+extern List *aggwin_tier_targets(const RollupSpec *spec, const Tier *tier);
 /* tier.c */
+extern void aggwin_read_width(FunctionCallInfo fcinfo, int number, const Tier *like,
+							  Tier *tier);
+extern bool aggwin_tier_nests(const Tier *tier, const Tier *below);
 extern void aggwin_check_nesting(const Tier *tier, const Tier *below);
 extern char *aggwin_tier_suffix(const Tier *tier);
 extern char *aggwin_tier_width_literal(const Tier *tier);

@@ -184,41 +184,6 @@ aggwin_add_tier_to(int32 rollup_id, Tier *tier, ArrayType *key_names, RangeVar *
 	return tier->view_relid;
 }
 
-/* The second argument, of whatever type, as a width like the rollup's own. */
-static void
-read_width(FunctionCallInfo fcinfo, int32 rollup_id, Tier *tier)
-{
-	Oid			type = get_fn_expr_argtype(fcinfo->flinfo, 1);
-	RollupRow	row;
-	const Tier *base;
-	Oid			output;
-	bool		is_varlena;
-	char	   *text;
-
-	if (!aggwin_find_rollup(rollup_id, &row))
-		elog(ERROR, "rollup %d does not exist", rollup_id);
-	base = linitial(aggwin_tiers_of(&row));
-	if (type == INTERVALOID && base->interval != NULL)
-	{
-		tier->interval = PG_GETARG_INTERVAL_P(1);
-		return;
-	}
-	if (type != TEXTOID && (base->interval != NULL ||
-							(type != INT2OID && type != INT4OID && type != INT8OID)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("the width of the tier is not of the type of the rollup's bucket width"),
-				 errhint("Widths are integers if the rollup's times are, and intervals otherwise.")));
-	getTypeOutputInfo(type, &output, &is_varlena);
-	text = OidOutputFunctionCall(output, PG_GETARG_DATUM(1));
-	if (base->interval == NULL)
-		tier->int_width = pg_strtoint64(text);
-	else
-		tier->interval = DatumGetIntervalP(DirectFunctionCall3(interval_in, CStringGetDatum(text),
-															   ObjectIdGetDatum(InvalidOid),
-															   Int32GetDatum(-1)));
-}
-
 /*
  * aggwin.add_tier(rollup, width, keys, name, refresh_interval, retention): see
  * doc/reference.md.
@@ -229,13 +194,16 @@ aggwin_add_tier(PG_FUNCTION_ARGS)
 	static const char *const required[] = {"rollup", "width"};
 	Tier	   *tier = palloc0(sizeof(Tier));
 	int32		rollup_id;
+	RollupRow	row;
 	RangeVar   *view = NULL;
 	Oid			result;
 
 	PreventCommandIfReadOnly("aggwin.add_tier()");
 	aggwin_require_args(fcinfo, lengthof(required), required);
 	rollup_id = aggwin_rollup_of_view(PG_GETARG_OID(0), true);
-	read_width(fcinfo, rollup_id, tier);
+	if (!aggwin_find_rollup(rollup_id, &row))
+		elog(ERROR, "rollup %d does not exist", rollup_id);
+	aggwin_read_width(fcinfo, 1, linitial(aggwin_tiers_of(&row)), tier);
 	if (!PG_ARGISNULL(3))
 		view = makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(3)));
 	if (!PG_ARGISNULL(4))

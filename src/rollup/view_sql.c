@@ -50,7 +50,6 @@ typedef struct RewriteContext
 	const RollupSpec *spec;
 	List	   *keys;			/* numbers of the tier's keys */
 	List	   *finals;			/* Node *, in the order of spec->finals */
-	bool		lost_key;		/* met a key that the tier does not have */
 } RewriteContext;
 
 /* Parse an expression over the merged partials, as columns of "u". */
@@ -89,8 +88,7 @@ rewrite_mutator(Node *node, RewriteContext *context)
 					break;
 				place++;
 			}
-			if (number > 0 && key == NULL)
-				context->lost_key = true;
+			Assert(number == 0 || key != NULL);
 			return (Node *) makeVar(1, number == 0 ? 1 : place + 2, exprType(node),
 									exprTypmod(node), exprCollation(node), 0);
 		}
@@ -106,6 +104,46 @@ rewrite_mutator(Node *node, RewriteContext *context)
 		elog(ERROR, "aggregate was not decomposed");
 	}
 	return expression_tree_mutator(node, rewrite_mutator, context);
+}
+
+typedef struct LostKeyContext
+{
+	const RollupSpec *spec;
+	List	   *keys;
+} LostKeyContext;
+
+/* Is the expression made of a key that the tier does not have? */
+static bool
+lost_key_walker(Node *node, LostKeyContext *context)
+{
+	int			number = 0;
+	ListCell   *lc;
+
+	if (node == NULL || IsA(node, Aggref))
+		return false;
+	foreach(lc, context->spec->keys)
+	{
+		if (equal(node, lfirst(lc)))
+			return number > 0 && !list_member_int(context->keys, number);
+		number++;
+	}
+	return expression_tree_walker(node, lost_key_walker, context);
+}
+
+/* The columns of a tier's view: TargetEntry *. */
+List *
+aggwin_tier_targets(const RollupSpec *spec, const Tier *tier)
+{
+	LostKeyContext context = {spec, aggwin_tier_keys(spec, tier)};
+	List	   *targets = NIL;
+	ListCell   *lc;
+
+	foreach(lc, spec->targets)
+	{
+		if (!lost_key_walker((Node *) lfirst_node(TargetEntry, lc)->expr, &context))
+			targets = lappend(targets, lfirst(lc));
+	}
+	return targets;
 }
 
 /* The widened spans of a tier: whole buckets that the spans touch. */
@@ -282,7 +320,8 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 				  const Tier *shown, const char *restriction)
 {
 	const Tier *tier = aggwin_tier(names, level);
-	RewriteContext rewrite = {spec, aggwin_tier_keys(spec, tier), NIL, false};
+	RewriteContext rewrite = {spec, aggwin_tier_keys(spec, tier), NIL};
+	LostKeyContext lost = {spec, rewrite.keys};
 	List	   *context = deparse_context_for("u", tier->state_relid);
 	StringInfoData s;
 	const char *separator = "SELECT ";
@@ -295,15 +334,11 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 
 	initStringInfo(&s);
 	appendStringInfoString(&s, aggwin_sql_marks(spec, names, level));
-	foreach(lc, spec->targets)
+	foreach(lc, aggwin_tier_targets(spec, tier))
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, lc);
-		Node	   *expr;
+		Node	   *expr = rewrite_mutator((Node *) target->expr, &rewrite);
 
-		rewrite.lost_key = false;
-		expr = rewrite_mutator((Node *) target->expr, &rewrite);
-		if (rewrite.lost_key)
-			continue;
 		appendStringInfo(&s, "%s%s AS %s", separator,
 						 deparse_expression(expr, context, true, true),
 						 quote_identifier(target->resname));
@@ -316,16 +351,13 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 		appendStringInfo(&s, ", u.k%d", lfirst_int(lc));
 	if (spec->having != NULL)
 	{
-		Node	   *having;
-
-		rewrite.lost_key = false;
-		having = rewrite_mutator(spec->having, &rewrite);
-		if (rewrite.lost_key)
+		if (lost_key_walker(spec->having, &lost))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a tier must keep the keys that HAVING compares")));
 		appendStringInfo(&s, " HAVING %s",
-						 deparse_expression(having, context, true, true));
+						 deparse_expression(rewrite_mutator(spec->having, &rewrite),
+											context, true, true));
 	}
 	return s.data;
 }
