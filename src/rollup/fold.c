@@ -220,16 +220,17 @@ static void
 store_folded(Fold *fold, double elapsed_ms)
 {
 	Oid			types[] = {INT4OID, INT8OID, INT8OID, TEXTOID, FLOAT8OID, INT2OID,
-	INT8OID, INT8OID, INT8OID, BOOLOID};
+	INT8OID, INT8OID, INT8OID, BOOLOID, INT8OID};
 	Datum		values[] = {
 		Int32GetDatum(fold->row.rollup_id), Int64GetDatum(fold->rows),
 		Int64GetDatum(fold->repairs), fold->watermark,
 		Float8GetDatum(elapsed_ms), Int16GetDatum(fold->level),
 		Int64GetDatum(fold->late_dropped), Int64GetDatum(fold->refused_repairs),
-		Int64GetDatum(fold->backfilled), BoolGetDatum(fold->more)
+		Int64GetDatum(fold->backfilled), BoolGetDatum(fold->more),
+		Int64GetDatum(fold->to_backfill)
 	};
 	char		nulls[] = {' ', ' ', ' ', fold->no_watermark ? 'n' : ' ', ' ', ' ', ' ', ' ',
-		fold->backfilled < 0 ? 'n' : ' ', ' ', '\0'};
+		fold->backfilled < 0 ? 'n' : ' ', ' ', ' ', '\0'};
 
 	aggwin_fold_run(fold, "UPDATE aggwin.tier AS t"
 					" SET folded = CASE WHEN $6 = 0 THEN pg_current_snapshot() END,"
@@ -239,6 +240,8 @@ store_folded(Fold *fold, double elapsed_ms)
 					" refused_repairs = t.refused_repairs + $8,"
 					" backfill_done = CASE WHEN $9 IS NULL THEN t.backfill_done"
 					" WHEN t.backfill_since IS NULL THEN $9 ELSE t.backfill_done + $9 END,"
+					" backfill_total = CASE WHEN $9 IS NULL THEN t.backfill_total"
+					" WHEN t.backfill_since IS NULL THEN $9 + $11 ELSE t.backfill_done + $9 + $11 END,"
 					" backfill_since = CASE WHEN $9 IS NULL THEN t.backfill_since"
 					" WHEN $10 THEN coalesce(t.backfill_since, statement_timestamp()) END"
 					" WHERE t.rollup_id = $1 AND t.level = $6",
@@ -302,6 +305,8 @@ fold_level(Fold *fold, int level)
 	fold->repairs = 0;
 	fold->refused_repairs = 0;
 	fold->backfilled = -1;
+	fold->to_backfill = 0;
+	fold->more = false;
 	fold->wrote = false;
 
 	aggwin_sandbox_enter(&as_owner, fold->owner, true);

@@ -46,7 +46,8 @@ typedef struct Fold
 	int64		late_dropped;
 	int64		repairs;
 	int64		refused_repairs;
-	int64		backfilled;		/* rows of a repair in pieces */
+	int64		backfilled;		/* rows of a repair, -1 if there was none */
+	int64		to_backfill;	/* about so many rows are left of it */
 	bool		more;
 	bool		wrote;
 } Fold;

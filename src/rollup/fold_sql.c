@@ -178,6 +178,16 @@ aggwin_sql_newest_rows(const RollupSpec *spec, const RollupNames *names)
 					aggwin_sql_in_span(spec, psprintf("(%s)", spec->event_time)));
 }
 
+/* How many rows does the planner expect in spans $1 of the source? */
+char *
+aggwin_sql_explain_rows(const RollupSpec *spec, const RollupNames *names)
+{
+	return psprintf("EXPLAIN (FORMAT JSON) SELECT FROM %1$s AS e"
+					" WHERE (%2$s) >= coalesce(lower(range_merge($1)), %3$s)"
+					" AND (%2$s) <= coalesce(upper(range_merge($1)), %4$s)",
+					names->source, spec->event_time, spec->time->lowest, spec->time->highest);
+}
+
 /* $3 spans, $4 nulls */
 char *
 aggwin_sql_discard_delta(const RollupNames *names)

@@ -112,6 +112,22 @@ choose_rest(Fold *fold, Extent *extent)
 	return 0;
 }
 
+/* About how many rows are there in spans? */
+static int64
+expected_rows(Fold *fold, Datum spans)
+{
+	Oid			types[] = {fold->spans_type, JSONOID};
+	Datum		values[] = {spans, 0};
+	bool		isnull;
+
+	aggwin_fold_run(fold, aggwin_sql_explain_rows(fold->spec, &fold->names),
+					SPI_OK_UTILITY, 1, types, values, NULL);
+	values[1] = aggwin_spi_value(1, &isnull);
+	aggwin_fold_run(fold, "SELECT ($2->0->'Plan'->>'Plan Rows')::float8::bigint, $1 IS NULL",
+					SPI_OK_SELECT, 2, types, values, NULL);
+	return DatumGetInt64(aggwin_spi_value(1, &isnull));
+}
+
 /* Take the pending invalid spans, and choose what to do now. */
 static void
 take_extent(Fold *fold, Extent *extent)
@@ -210,7 +226,10 @@ aggwin_repair(Fold *fold)
 		fold->watermark = aggwin_spi_value(2, &fold->no_watermark);
 	}
 	if (extent.any_later)
+	{
 		aggwin_add_mark(fold, 'i', 0, extent.later, false);
+		fold->to_backfill = expected_rows(fold, extent.later);
+	}
 	if (aggwin_top_level(&fold->names) > 0)
 		aggwin_add_mark(fold, 'i', 1, extent.now, extent.nulls);
 	fold->rows += rows;
