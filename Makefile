@@ -21,7 +21,7 @@ EXTRA_CLEAN = aggwin--*.sql aggwin--*.sql.tmp
 
 # In the order of the folders: what stands later may use what stands earlier.
 SQL_PARTS = $(wildcard src/core/*.sql src/window/*.sql) $(sort $(wildcard src/summary/*.sql)) \
-	$(wildcard src/rollup/*.sql) $(wildcard src/emit/*.sql src/metrics/*.sql src/pipeline/*.sql) \
+	$(sort $(wildcard src/rollup/*.sql)) $(wildcard src/emit/*.sql src/metrics/*.sql src/pipeline/*.sql) \
 	$(wildcard src/worker/*.sql)
 
 # Every test stands alone in a database that has the extension.

@@ -357,9 +357,6 @@ INSERT INTO src (id, ts) VALUES (3, '2024-01-01Z');
 INSERT INTO other VALUES (1);
 SELECT count FROM a_rollup;
 SELECT dormant, invalid_buckets FROM aggwin.rollup_status;
-DROP TRIGGER aggwin_capture_insert ON src;
-DROP TRIGGER aggwin_capture_truncate ON src;
-DROP TRIGGER IF EXISTS aggwin_capture_delete ON src CASCADE;
 ALTER TRIGGER aggwin_capture_insert ON src RENAME TO mine;
 ALTER TRIGGER aggwin_capture_insert ON src RENAME TO aggwin_capture_update;
 

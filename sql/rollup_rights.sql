@@ -109,7 +109,7 @@ SELECT count(*) > 0 AS "seen" FROM :definition;
 \set VERBOSITY default
 SELECT rollup, source FROM aggwin.rollups;
 SELECT pending_deltas, last_error FROM aggwin.rollup_status;
-SELECT last_error FROM aggwin.tier;
+SELECT error FROM aggwin.failure;
 SELECT count(*) FROM aggwin.rollup;
 
 -- The owner's part -------------------------------------------------------------------------

@@ -172,8 +172,8 @@ create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
 }
 
 /*
- * Ids of relations that are there without a catalog row, as after a restore,
- * are passed over: their views must not meet another rollup's bookkeeping.
+ * Ids of relations or tiers that are there without a catalog row, as after a
+ * restore of parts, are passed over: their views must not meet another rollup's bookkeeping.
  */
 static int32
 next_rollup_id(void)
@@ -183,10 +183,12 @@ next_rollup_id(void)
 
 	do
 	{
-		aggwin_spi_run("SELECT nextval(pg_get_serial_sequence('aggwin.rollup', 'rollup_id'))::int",
+		aggwin_spi_run("SELECT n.id, EXISTS (SELECT FROM aggwin.tier AS t WHERE t.rollup_id = n.id)"
+					   " FROM (SELECT nextval(pg_get_serial_sequence('aggwin.rollup', 'rollup_id'))::int AS id) AS n",
 					   SPI_OK_SELECT);
 		id = DatumGetInt32(aggwin_spi_value(1, &isnull));
-	} while (OidIsValid(get_relname_relid(psprintf("_state_%d", id), aggwin_schema())));
+	} while (DatumGetBool(aggwin_spi_value(2, &isnull)) ||
+			 OidIsValid(get_relname_relid(psprintf("_state_%d", id), aggwin_schema())));
 	return id;
 }
 

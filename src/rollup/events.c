@@ -8,8 +8,8 @@
  * may be waiting for a source that is being dropped here.
  *
  * ddl_command_end: changes after which capture could not see all rows are
- * refused. Where a trigger is disabled or replaced, the rollups of the source
- * fall dormant: everything is invalid until the triggers are back (fold.c). A
+ * refused. Where a trigger is disabled, replaced or dropped, the rollups of the
+ * source fall dormant: everything is invalid until the triggers are back (fold.c). A
  * new owner of the view becomes owner of all the parts.
  *
  * table_rewrite: since PostgreSQL 17 a generated column can get another
@@ -62,6 +62,25 @@ result_column(int column)
 		values = lappend_oid(values, DatumGetObjectId(value));
 	}
 	return values;
+}
+
+/*
+ * A rollup of a dump has no "folded" until all of it is there (restore.c). It
+ * answers from the source, and what it has stored is as good as in the dump.
+ */
+#define TAKEN_UP \
+	"EXISTS (SELECT FROM aggwin.tier AS t" \
+	" WHERE t.rollup_id = r.rollup_id AND t.level = 0 AND t.folded IS NOT NULL)"
+
+/* Make rollups invalid, those whose invalid tables are in the last result. */
+static void
+invalidate_result(void)
+{
+	List	   *invalid = result_column(1);
+	ListCell   *lc;
+
+	foreach(lc, invalid)
+		aggwin_invalid_write_all(lfirst_oid(lc));
 }
 
 /* sql_drop ---------------------------------------------------------------- */
@@ -132,6 +151,8 @@ drop_remains(int32 rollup_id)
 	source_exists = SearchSysCacheExists1(RELOID, ObjectIdGetDatum(row.source));
 
 	/* A session with replication role "replica" does not follow foreign keys. */
+	aggwin_spi_run_args("DELETE FROM aggwin.failure WHERE rollup_id = $1",
+						SPI_OK_DELETE, 1, types, values, NULL);
 	aggwin_spi_run_args("DELETE FROM aggwin.tier WHERE rollup_id = $1",
 						SPI_OK_DELETE, 1, types, values, NULL);
 	aggwin_spi_run_args("DELETE FROM aggwin.rollup WHERE rollup_id = $1",
@@ -168,6 +189,8 @@ drop_tiers(int32 rollup_id, int level)
 	if (!aggwin_find_rollup(rollup_id, &row))
 		return;
 	tiers = aggwin_tiers_of(&row);
+	aggwin_spi_run_args("DELETE FROM aggwin.failure WHERE rollup_id = $1 AND level >= $2",
+						SPI_OK_DELETE, 2, types, values, NULL);
 	aggwin_spi_run_args("DELETE FROM aggwin.tier WHERE rollup_id = $1 AND level >= $2",
 						SPI_OK_DELETE, 2, types, values, NULL);
 	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(&row), true);
@@ -181,21 +204,20 @@ drop_tiers(int32 rollup_id, int level)
 	free_object_addresses(objects);
 }
 
-/* A trigger was dropped by hand while its table still has rollups. */
+/*
+ * A trigger was dropped while its table still has rollups, by hand or by a
+ * restore that is about to drop the rest: they fall dormant. Read as text,
+ * because the table may be gone as well.
+ */
 static void
-refuse_drop_of_trigger(void)
+make_dormant_by_drop(void)
 {
-	if (aggwin_spi_run("SELECT r.source::oid FROM pg_event_trigger_dropped_objects() AS d"
-					   " JOIN aggwin.rollup AS r"
-					   " ON r.source = to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))"
-					   " WHERE d.object_type = 'trigger' AND starts_with(d.address_names[3], 'aggwin_capture_')",
-					   SPI_OK_SELECT) == 0)
-		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_DEPENDENT_OBJECTS_STILL_EXIST),
-			 errmsg("cannot drop a trigger that captures the changes of table %s for its rollups",
-					aggwin_relation_name(linitial_oid(result_column(1)))),
-			 errhint("Use aggwin.drop_rollup(); the last rollup takes the triggers with it.")));
+	aggwin_spi_run("SELECT DISTINCT r.invalid::oid FROM pg_event_trigger_dropped_objects() AS d"
+				   " JOIN aggwin.rollup AS r"
+				   " ON r.source = to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))"
+				   " WHERE d.object_type = 'trigger' AND starts_with(d.address_names[3], 'aggwin_capture_')"
+				   " AND " TAKEN_UP, SPI_OK_SELECT);
+	invalidate_result();
 }
 
 Datum
@@ -228,22 +250,11 @@ aggwin_on_drop(PG_FUNCTION_ARGS)
 	forboth(lc, gone, level, levels)
 		drop_tiers((int32) lfirst_oid(lc), (int) lfirst_oid(level));
 
-	refuse_drop_of_trigger();
+	make_dormant_by_drop();
 
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
 	PG_RETURN_NULL();
-}
-
-/* Make rollups invalid, those whose invalid tables are in the last result. */
-static void
-invalidate_result(void)
-{
-	List	   *invalid = result_column(1);
-	ListCell   *lc;
-
-	foreach(lc, invalid)
-		aggwin_invalid_write_all(lfirst_oid(lc));
 }
 
 /* table_rewrite ----------------------------------------------------------- */
@@ -372,7 +383,7 @@ make_dormant(void)
 {
 	aggwin_spi_run("SELECT DISTINCT r.invalid::oid FROM " TOUCHED_TABLES " AS d"
 				   " JOIN aggwin.rollup AS r ON r.source = d.relid"
-				   " WHERE NOT aggwin.captures_everything(r.source)", SPI_OK_SELECT);
+				   " WHERE NOT aggwin.captures_everything(r.source) AND " TAKEN_UP, SPI_OK_SELECT);
 	invalidate_result();
 }
 

@@ -50,6 +50,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "rollup/fold_sql.h"
+#include "rollup/restore.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -83,8 +84,11 @@ aggwin_fold_run(Fold *fold, const char *sql, int expected, int nargs, Oid *types
 	AtEOXact_GUC(false, guc_level);
 }
 
-/* The snapshot of the base, and the watermark of a level. */
-static void
+/*
+ * The snapshot of the base, and the watermark of a level. False if the rollup is
+ * restored, and not all of it is there yet.
+ */
+static bool
 read_folded(Fold *fold, int level)
 {
 	Oid			types[] = {INT4OID, INT2OID};
@@ -99,7 +103,10 @@ read_folded(Fold *fold, int level)
 		elog(ERROR, "rollup %d has no tier %d", fold->row.rollup_id, level);
 	fold->xip = aggwin_spi_value(1, &isnull);
 	fold->xmax = aggwin_spi_value(2, &isnull);
+	if (isnull)
+		return aggwin_take_up(&fold->row) && read_folded(fold, level);
 	fold->watermark = aggwin_spi_value(3, &fold->no_watermark);
+	return true;
 }
 
 /* Remember the watermark that a statement returned in a column. */
@@ -359,7 +366,8 @@ aggwin_fold(int32 rollup_id, int from, int to, bool whole)
 		fold.max_future = max_future_interval();
 		for (int i = from; i <= Min(to, aggwin_top_level(&fold.names)); i++)
 		{
-			read_folded(&fold, i);
+			if (!read_folded(&fold, i))
+				break;
 			fold_level(&fold, i);
 			if (fold.more)
 				result = FOLD_MORE;

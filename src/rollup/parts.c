@@ -13,11 +13,13 @@
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "rollup/restore.h"
 #include "storage/bufmgr.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
-/* Of delta and invalid; see reserve_pages(). */
+/* Of delta and invalid; see aggwin_reserve_pages(). */
 #define RESERVED_PAGES 64
 
 /* Small and churned: vacuum by number of rows, and never cut readers. */
@@ -59,11 +61,12 @@ state_fillfactor(const RollupSpec *spec, Datum refresh_interval)
  * doing so when it is full of dead rows; with pages that hold nothing, the
  * index always looks better.
  */
-static void
-reserve_pages(Oid relid)
+void
+aggwin_reserve_pages(Oid relid)
 {
-	Relation	rel = table_open(relid, AccessExclusiveLock);
+	Relation	rel = table_open(relid, ShareUpdateExclusiveLock);
 
+	LockRelationForExtension(rel, ExclusiveLock);
 	for (int i = 0; i < RESERVED_PAGES; i++)
 	{
 		Buffer		buffer = ReadBufferExtended(rel, MAIN_FORKNUM, P_NEW,
@@ -78,6 +81,7 @@ reserve_pages(Oid relid)
 		END_CRIT_SECTION();
 		UnlockReleaseBuffer(buffer);
 	}
+	UnlockRelationForExtension(rel, ExclusiveLock);
 	table_close(rel, NoLock);
 
 	aggwin_spi_run(psprintf("UPDATE pg_class SET relpages = %d, reltuples = 0 WHERE oid = %u",
@@ -98,7 +102,7 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 	char	   *delta = psprintf("_delta_%d", id);
 	char	   *invalid = psprintf("_invalid_%d", id);
 
-	/* reserve_pages() makes pages of this kind. */
+	/* aggwin_reserve_pages() makes pages of this kind. */
 	aggwin_pin("default_table_access_method", "heap");
 
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (" CHURN ")",
@@ -121,14 +125,17 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 							invalid, spec->time->multirange), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", invalid), SPI_OK_UTILITY);
 
+	aggwin_create_guard(state, id);
+	aggwin_create_guard(delta, id);
+	aggwin_create_guard(invalid, id);
 	give_to(state, owner);
 	give_to(delta, owner);
 	give_to(invalid, owner);
 	row->state = aggwin_relid(state);
 	row->delta = aggwin_relid(delta);
 	row->invalid = aggwin_relid(invalid);
-	reserve_pages(row->delta);
-	reserve_pages(row->invalid);
+	aggwin_reserve_pages(row->delta);
+	aggwin_reserve_pages(row->invalid);
 }
 
 /*
@@ -155,6 +162,8 @@ aggwin_create_tier_tables(const RollupRow *row, Tier *tier, const RollupSpec *sp
 							delta, state), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
 							state, aggwin_sql_key_columns(spec, tier)), SPI_OK_UTILITY);
+	aggwin_create_guard(state, row->rollup_id);
+	aggwin_create_guard(delta, row->rollup_id);
 	give_to(state, owner);
 	give_to(delta, owner);
 	tier->state_relid = aggwin_relid(state);

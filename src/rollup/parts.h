@@ -13,6 +13,7 @@ extern void aggwin_create_tables(RollupRow *row, const RollupSpec *spec,
 								 Datum refresh_interval);
 extern void aggwin_create_tier_tables(const RollupRow *row, Tier *tier,
 									  const RollupSpec *spec, Oid owner);
+extern void aggwin_reserve_pages(Oid relid);
 extern void aggwin_create_triggers(Oid source);
 
 #endif							/* AGGWIN_PARTS_H */

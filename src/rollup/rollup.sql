@@ -21,7 +21,8 @@ COMMENT ON TABLE aggwin.rollup IS 'one row a rollup: the view that users query, 
 GRANT SELECT ON aggwin.rollup TO PUBLIC;
 
 CREATE TABLE aggwin.tier (
-	rollup_id integer NOT NULL REFERENCES aggwin.rollup,
+	-- no foreign key: restores fill tables of extensions in any order
+	rollup_id integer NOT NULL,
 	level smallint NOT NULL DEFAULT 0,
 	view regclass UNIQUE,
 	state regclass,
@@ -43,16 +44,25 @@ CREATE TABLE aggwin.tier (
 	last_fold timestamptz,
 	last_fold_ms double precision,
 	failures bigint NOT NULL DEFAULT 0,
-	last_error text,
 	last_error_at timestamptz,
 	PRIMARY KEY (rollup_id, level),
 	-- the relations and the snapshot of the base: aggwin.rollup, folded
 	CHECK ((level > 0) = (view IS NOT NULL AND state IS NOT NULL AND delta IS NOT NULL)),
-	CHECK ((level = 0) = (folded IS NOT NULL))
+	-- NULL at the base, too, while a rollup is being restored
+	CHECK (level = 0 OR folded IS NULL)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE aggwin.tier IS 'one row a tier of a rollup: what is folded, and what has been counted since';
--- Rollup views read this as their owner; errors may quote users' data.
-GRANT SELECT (rollup_id, level, folded) ON aggwin.tier TO PUBLIC;
+-- Rollup views read this as their owner; whoever may dump the database, too.
+GRANT SELECT ON aggwin.tier TO PUBLIC;
+
+CREATE TABLE aggwin.failure (
+	rollup_id integer NOT NULL,
+	level smallint NOT NULL,
+	error text NOT NULL,
+	PRIMARY KEY (rollup_id, level),
+	FOREIGN KEY (rollup_id, level) REFERENCES aggwin.tier ON DELETE CASCADE
+);
+COMMENT ON TABLE aggwin.failure IS 'the last error of a tier; closed, because it may quote data, and not dumped';
 
 -- Private functions --------------------------------------------------------
 
@@ -275,17 +285,19 @@ SELECT coalesce(t.view, r.view) AS rollup,
 	t.last_fold_ms,
 	pg_catalog.pg_total_relation_size(coalesce(t.state, r.state)) AS state_bytes,
 	pg_catalog.pg_total_relation_size(coalesce(t.delta, r.delta)) AS delta_bytes,
-	NOT aggwin.captures_everything(r.source) AS dormant,
+	NOT aggwin.captures_everything(r.source) OR b.folded IS NULL AS dormant,
 	r.paused,
 	t.failures,
-	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN t.last_error END AS last_error,
+	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN f.error END AS last_error,
 	t.last_error_at
 FROM aggwin.rollup r
 JOIN aggwin.tier t ON t.rollup_id = r.rollup_id
+JOIN aggwin.tier b ON b.rollup_id = r.rollup_id AND b.level = 0
+LEFT JOIN aggwin.failure f ON (f.rollup_id, f.level) = (t.rollup_id, t.level)
 JOIN pg_catalog.pg_class c ON c.oid = r.view
 CROSS JOIN LATERAL aggwin.rollup_pending(r.rollup_id, t.level) p;
 COMMENT ON VIEW aggwin.rollup_status IS 'one row a tier of a rollup: how fresh it is, how large, what went wrong';
-COMMENT ON COLUMN aggwin.rollup_status.dormant IS 'capture triggers of the source are missing or disabled: the view answers from the source, nothing is folded';
+COMMENT ON COLUMN aggwin.rollup_status.dormant IS 'capture triggers of the source are missing or disabled, or it has not been restored to the end: the view answers from the source, nothing is folded';
 GRANT SELECT ON aggwin.rollup_status TO PUBLIC;
 
 -- Event triggers -----------------------------------------------------------

@@ -22,8 +22,9 @@
  * stored snapshot "folded" does not; the two index branches are explained in
  * fold.c. Levels above the base have one writer at a time, the fold, so what a
  * reader sees of them always fits together. A reader whose snapshot is older
- * than the rollup sees no "folded": for it everything is invalid, so that it,
- * too, gets what the plain query gives.
+ * than the rollup sees no "folded", and that of a rollup which is being restored
+ * is NULL: then everything is invalid, so that these readers, too, get what the
+ * plain query gives.
  *
  * With nothing invalid, the branches of lower levels and of the source are
  * never started.
@@ -197,7 +198,7 @@ aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
 					 "WITH folded AS MATERIALIZED ("
 					 "SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)) AS xip,"
 					 " pg_snapshot_xmax(t.folded) AS xmax"
-					 " FROM aggwin.tier AS t WHERE t.rollup_id = %d AND t.level = 0), "
+					 " FROM aggwin.tier AS t WHERE t.rollup_id = %d AND t.level = 0 AND t.folded IS NOT NULL), "
 					 "marks AS MATERIALIZED (SELECT ", names->rollup_id);
 	append_mark_columns(&s, level);
 	appendStringInfo(&s, " FROM ("

@@ -344,10 +344,12 @@ record_failure(void *arg)
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aggwin_spi_connect();
-	aggwin_spi_run_args("UPDATE aggwin.tier SET failures = failures + 1,"
-						" last_error = $2, last_error_at = now()"
-						" WHERE rollup_id = $1 AND level = $3",
-						SPI_OK_UPDATE, 3, types, values, NULL);
+	aggwin_spi_run_args("WITH counted AS (UPDATE aggwin.tier SET failures = failures + 1, last_error_at = now()"
+						" WHERE rollup_id = $1 AND level = $3 RETURNING rollup_id, level)"
+						" INSERT INTO aggwin.failure (rollup_id, level, error)"
+						" SELECT rollup_id, level, $2 FROM counted"
+						" ON CONFLICT (rollup_id, level) DO UPDATE SET error = excluded.error",
+						SPI_OK_INSERT, 3, types, values, NULL);
 	aggwin_spi_finish();
 	PopActiveSnapshot();
 }

@@ -1,0 +1,524 @@
+/*
+ * restore.c - rollups that come out of a dump
+ *
+ * A dump holds the catalog rows of rollups (the tables are marked for it), their
+ * tables and their triggers. What it says of transactions means nothing in
+ * another cluster, and its parts arrive one after the other:
+ *
+ *      tables, views │ rows of the catalog, of sources, of rollups │ indexes, triggers
+ *      ──────────────┼─────────────────────────────────────────────┼─────────────────▶
+ *                    │ "folded" is NULL: the view answers          │ taken up
+ *                    │ from the source, folds pass by              │
+ *
+ * A trigger on aggwin.tier forgets "folded" of each row that create_rollup() did
+ * not insert. A rollup without it is taken up when its indexes, its guards and all
+ * four triggers of its source are there: by the command that brings the last of
+ * them or the row, or by a fold. A restore makes indexes and triggers of a table,
+ * even where it goes on in parallel, after it has put in the rows, so they tell
+ * that the rows are there. "folded" then is a snapshot that sees no transaction at
+ * all. All deltas and spans of a dump are pending, since a fold deletes what it
+ * merges in the transaction that stores "folded"; so is what has been captured
+ * since, and the first fold takes all of it away, and with it all ids of
+ * transactions of another cluster.
+ *
+ * Guards stand on the rollup's own tables. Whoever writes to them and is not
+ * aggwin, as a restore of data into tables that are in use, makes everything
+ * invalid. Aggwin's own writes run as another user than the session's, in a
+ * sandbox (spi_util.c); that is how triggers here tell them from a restore's.
+ *
+ * Locking: to take up a rollup is to update its row in aggwin.tier. Commands
+ * skip a row that is locked, by a fold that does the same. Commands that bring
+ * something that rollups wait for hold a lock on object 0 of aggwin.tier to the
+ * end of their transaction.
+ */
+#include "postgres.h"
+
+#include "rollup/restore.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "commands/event_trigger.h"
+#include "commands/trigger.h"
+#include "core/spi_util.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "rollup/capture_write.h"
+#include "rollup/parts.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+PG_FUNCTION_INFO_V1(aggwin_restore_rollup);
+PG_FUNCTION_INFO_V1(aggwin_restore_tier);
+PG_FUNCTION_INFO_V1(aggwin_take_up_rows);
+PG_FUNCTION_INFO_V1(aggwin_guard);
+PG_FUNCTION_INFO_V1(aggwin_on_restore);
+PG_FUNCTION_INFO_V1(aggwin_adopt_rollups);
+
+static void
+refuse_call(const char *function)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+			 errmsg("aggwin.%s() can only be the trigger that aggwin makes", function)));
+}
+
+/* Called BEFORE INSERT, for a row of one of the catalog's tables? */
+static void
+check_called_for_row(FunctionCallInfo fcinfo, const char *function, const char *table)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) ||
+		!TRIGGER_FIRED_BEFORE(trigger->tg_event) ||
+		!TRIGGER_FIRED_FOR_ROW(trigger->tg_event) ||
+		!TRIGGER_FIRED_BY_INSERT(trigger->tg_event) ||
+		RelationGetRelid(trigger->tg_relation) != aggwin_relid(table))
+		refuse_call(function);
+}
+
+/* Rows of the catalog ----------------------------------------------------- */
+
+static Oid
+regclass_column(TriggerData *trigger, const char *column)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	bool		isnull;
+	Datum		value = SPI_getbinval(trigger->tg_trigtuple, desc,
+									  SPI_fnumber(desc, column), &isnull);
+
+	return isnull ? InvalidOid : DatumGetObjectId(value);
+}
+
+static int32
+rollup_id_column(TriggerData *trigger)
+{
+	TupleDesc	desc = RelationGetDescr(trigger->tg_relation);
+	bool		isnull;
+	Datum		value = SPI_getbinval(trigger->tg_trigtuple, desc,
+									  SPI_fnumber(desc, "rollup_id"), &isnull);
+
+	return isnull ? 0 : DatumGetInt32(value);
+}
+
+/*
+ * aggwin.restore_rollup(): BEFORE INSERT trigger on aggwin.rollup. A row that is
+ * there already, as where only data are restored, is passed over.
+ */
+Datum
+aggwin_restore_rollup(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	RollupRow	row;
+	Oid			source;
+
+	check_called_for_row(fcinfo, "restore_rollup", "rollup");
+	if (InLocalUserIdChange())
+		return PointerGetDatum(trigger->tg_trigtuple);
+
+	source = regclass_column(trigger, "source");
+	if (aggwin_find_rollup(rollup_id_column(trigger), &row) &&
+		row.view == regclass_column(trigger, "view") &&
+		row.source == source &&
+		row.definition == regclass_column(trigger, "definition") &&
+		row.state == regclass_column(trigger, "state") &&
+		row.delta == regclass_column(trigger, "delta") &&
+		row.invalid == regclass_column(trigger, "invalid"))
+		return PointerGetDatum(NULL);
+
+	/* The triggers may be there before the rollup is. */
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(source)))
+		CacheInvalidateRelcacheByRelid(source);
+	return PointerGetDatum(trigger->tg_trigtuple);
+}
+
+static bool
+tier_exists(Datum rollup_id, Datum level)
+{
+	Oid			types[] = {INT4OID, INT2OID};
+	Datum		values[] = {rollup_id, level};
+	Sandbox		saved;
+	bool		found;
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_connect();
+	found = aggwin_spi_run_args("SELECT FROM aggwin.tier WHERE rollup_id = $1 AND level = $2",
+								SPI_OK_SELECT, 2, types, values, NULL) > 0;
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	return found;
+}
+
+/*
+ * aggwin.restore_tier(): BEFORE INSERT trigger on aggwin.tier. Passes over rows
+ * that are there, and forgets "folded" of others.
+ */
+Datum
+aggwin_restore_tier(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	TupleDesc	desc;
+	int			folded;
+	Datum		values[2];
+	bool		nulls[2];
+	Datum		nothing = (Datum) 0;
+	bool		is_null = true;
+
+	check_called_for_row(fcinfo, "restore_tier", "tier");
+	if (InLocalUserIdChange())
+		return PointerGetDatum(trigger->tg_trigtuple);
+
+	desc = RelationGetDescr(trigger->tg_relation);
+	values[0] = SPI_getbinval(trigger->tg_trigtuple, desc,
+							  SPI_fnumber(desc, "rollup_id"), &nulls[0]);
+	values[1] = SPI_getbinval(trigger->tg_trigtuple, desc,
+							  SPI_fnumber(desc, "level"), &nulls[1]);
+	if (!nulls[0] && !nulls[1] && tier_exists(values[0], values[1]))
+		return PointerGetDatum(NULL);
+	folded = SPI_fnumber(desc, "folded");
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple, desc,
+													 1, &folded, &nothing, &is_null));
+}
+
+/* Taking up --------------------------------------------------------------- */
+
+/* Neither state nor anything pending: a dump without the rollup's rows. */
+static bool
+has_no_rows(const RollupRow *row)
+{
+	Sandbox		saved;
+	bool		isnull;
+	bool		result;
+
+	/* Its owner may have put functions into indexes. */
+	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(row), true);
+	aggwin_spi_run(psprintf("SELECT NOT EXISTS (SELECT FROM %s) AND NOT EXISTS (SELECT FROM %s)"
+							" AND NOT EXISTS (SELECT FROM %s)",
+							aggwin_relation_name(row->state),
+							aggwin_relation_name(row->delta),
+							aggwin_relation_name(row->invalid)),
+				   SPI_OK_SELECT);
+	result = DatumGetBool(aggwin_spi_value(1, &isnull));
+	aggwin_sandbox_leave(&saved);
+	return result;
+}
+
+/* Plans for the table, see parts.c. Not worth a wait. */
+static void
+reserve_pages(Oid relid)
+{
+	if (ConditionalLockRelationOid(relid, ShareUpdateExclusiveLock))
+		aggwin_reserve_pages(relid);
+}
+
+/*
+ * Take up a restored rollup if all of it is there; false if not, or if somebody
+ * else is about to. Called as superuser, connected to SPI. A fold calls this
+ * after it has its snapshot, for it takes a transaction id.
+ *
+ * Where nothing has been stored, the dump may have left it out: everything is
+ * invalid then, and nothing has been counted.
+ */
+bool
+aggwin_take_up(const RollupRow *row)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(row->rollup_id)};
+
+	if (aggwin_spi_run_args("UPDATE aggwin.tier AS t SET folded = '1:1:' FROM ("
+							"SELECT u.rollup_id FROM aggwin.tier AS u"
+							" WHERE u.rollup_id = $1 AND u.level = 0 AND u.folded IS NULL"
+							" AND aggwin.is_complete(u.rollup_id)"
+							" FOR UPDATE SKIP LOCKED) AS f"
+							" WHERE t.rollup_id = f.rollup_id AND t.level = 0",
+							SPI_OK_UPDATE, 1, types, values, NULL) == 0)
+		return false;
+	reserve_pages(row->delta);
+	reserve_pages(row->invalid);
+	if (!has_no_rows(row))
+		return true;
+
+	aggwin_spi_run_args("UPDATE aggwin.tier SET watermark = NULL, rows_folded = 0, late_dropped = 0,"
+						" repairs = 0, refused_repairs = 0, backfill_since = NULL,"
+						" backfill_done = NULL, backfill_total = NULL,"
+						" last_fold = NULL, last_fold_ms = NULL, failures = 0, last_error_at = NULL"
+						" WHERE rollup_id = $1", SPI_OK_UPDATE, 1, types, values, NULL);
+	aggwin_invalid_write_all(row->invalid);
+	return true;
+}
+
+/* Copy a column of integers or ids of all rows of the last result. */
+static List *
+result_column(int column)
+{
+	List	   *list = NIL;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		list = lappend_int(list, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
+															 SPI_tuptable->tupdesc,
+															 column, &isnull)));
+	}
+	return list;
+}
+
+static void
+take_up_all(void)
+{
+	List	   *ids;
+	ListCell   *lc;
+
+	aggwin_spi_run("SELECT rollup_id FROM aggwin.tier WHERE level = 0 AND folded IS NULL",
+				   SPI_OK_SELECT);
+	ids = result_column(1);
+	foreach(lc, ids)
+	{
+		RollupRow	row;
+
+		if (aggwin_find_rollup(lfirst_int(lc), &row) && aggwin_rollup_is_whole(&row))
+			(void) aggwin_take_up(&row);
+	}
+}
+
+/*
+ * Sessions that restore in parallel come one after the other here, each with all
+ * that those before it have committed, so that the last of them finds the rollup
+ * complete.
+ */
+static void
+wait_for_others(void)
+{
+	LockDatabaseObject(aggwin_relid("tier"), 0, 0, ExclusiveLock);
+}
+
+/* aggwin.take_up(): trigger after rows were put into the catalog's tables. */
+Datum
+aggwin_take_up_rows(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Sandbox		saved;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		RelationGetNamespace(trigger->tg_relation) != aggwin_schema())
+		refuse_call("take_up");
+	if (InLocalUserIdChange())
+		return PointerGetDatum(NULL);
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	wait_for_others();
+	aggwin_spi_connect();
+	take_up_all();
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	return PointerGetDatum(NULL);
+}
+
+/* What restores disable around the rows of a table is enabled at once. */
+static void
+keep_triggers_enabled(void)
+{
+	SPITupleTable *table;
+	uint64		triggers;
+
+	triggers = aggwin_spi_run("SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname)"
+							  " FROM pg_event_trigger_ddl_commands() AS d"
+							  " JOIN pg_trigger AS t ON t.tgrelid = d.objid"
+							  " WHERE d.classid = 'pg_class'::regclass AND t.tgenabled <> 'A' AND t.tgfoid IN ("
+							  "'aggwin.guard()'::regprocedure, 'aggwin.take_up()'::regprocedure,"
+							  " 'aggwin.restore_rollup()'::regprocedure, 'aggwin.restore_tier()'::regprocedure)",
+							  SPI_OK_SELECT);
+	table = SPI_tuptable;
+	for (uint64 i = 0; i < triggers; i++)
+		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+								SPI_getvalue(table->vals[i], table->tupdesc, 1),
+								SPI_getvalue(table->vals[i], table->tupdesc, 2)),
+					   SPI_OK_UTILITY);
+}
+
+/* Did the command make an index or trigger that a rollup needs? */
+static bool
+made_a_part(void)
+{
+	return aggwin_spi_run("SELECT FROM pg_event_trigger_ddl_commands() AS d"
+						  " LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid"
+						  " LEFT JOIN pg_class AS i ON d.classid = 'pg_class'::regclass AND i.oid = d.objid"
+						  " WHERE t.tgfoid IN ('aggwin.capture()'::regprocedure, 'aggwin.guard()'::regprocedure)"
+						  " OR (d.command_tag = 'CREATE INDEX' AND i.relnamespace = 'aggwin'::regnamespace)",
+						  SPI_OK_SELECT) > 0;
+}
+
+/*
+ * aggwin.on_restore(): event trigger after commands that a restore ends with.
+ * Not for those of aggwin's own.
+ */
+Datum
+aggwin_on_restore(PG_FUNCTION_ARGS)
+{
+	Sandbox		saved;
+
+	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("not called by event trigger manager")));
+	if (InLocalUserIdChange())
+		PG_RETURN_NULL();
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_connect();
+	keep_triggers_enabled();
+	if (made_a_part())
+		wait_for_others();
+	take_up_all();
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	PG_RETURN_NULL();
+}
+
+/* Adopting ---------------------------------------------------------------- */
+
+static void
+adopt(Oid source, Oid user)
+{
+	List	   *rollups;
+	ListCell   *lc;
+	Sandbox		saved;
+
+	if (pg_class_aclcheck(source, user, ACL_TRIGGER) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for table %s", get_rel_name(source)),
+				 errdetail("To adopt its rollups needs the privilege TRIGGER on it.")));
+	LockRelationOid(source, ShareRowExclusiveLock);
+	rollups = aggwin_rollups_of(source);
+	if (rollups == NIL)
+		return;
+	aggwin_sandbox_enter(&saved, user, false);
+	aggwin_create_triggers(source);
+	aggwin_sandbox_leave(&saved);
+
+	/* Who knows what happened to the source meanwhile? */
+	foreach(lc, rollups)
+	{
+		RollupRow  *row = lfirst(lc);
+
+		if (aggwin_rollup_is_whole(row))
+			aggwin_invalid_write_all(row->invalid);
+	}
+	CacheInvalidateRelcacheByRelid(source);
+}
+
+/*
+ * aggwin.adopt_rollups(): the sources of the caller's rollups get the triggers
+ * back that they miss or that are disabled, and their rollups are computed anew.
+ * Returns the number of those rollups.
+ */
+Datum
+aggwin_adopt_rollups(PG_FUNCTION_ARGS)
+{
+	Oid			user = GetUserId();
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(user)};
+	List	   *sources;
+	ListCell   *lc;
+	int			count = 0;
+	Sandbox		saved;
+
+	PreventCommandIfReadOnly("aggwin.adopt_rollups()");
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_connect();
+	aggwin_spi_run_args("SELECT DISTINCT r.source FROM aggwin.rollup AS r"
+						" JOIN pg_class AS v ON v.oid = r.view JOIN pg_class AS s ON s.oid = r.source"
+						" WHERE pg_has_role($1, v.relowner, 'USAGE')"
+						" AND NOT aggwin.captures_everything(r.source) ORDER BY r.source",
+						SPI_OK_SELECT, 1, types, values, NULL);
+	sources = result_column(1);
+	foreach(lc, sources)
+	{
+		Oid			source = (Oid) lfirst_int(lc);
+
+		adopt(source, user);
+		count += list_length(aggwin_rollups_of(source));
+	}
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	PG_RETURN_INT32(count);
+}
+
+/* Guards ------------------------------------------------------------------ */
+
+/*
+ * Put a guard on one of a rollup's tables. Rows that are put into the table of
+ * spans by hand can make nothing wrong that was right; there, the guard stands
+ * behind those that take some away. Both are tables of schema aggwin. Called as
+ * superuser.
+ */
+void
+aggwin_create_guard(const char *table, int32 rollup_id)
+{
+	char	   *spans = psprintf("_invalid_%d", rollup_id);
+
+	aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_guard %s ON aggwin.%s"
+							" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.guard('%s')",
+							strcmp(table, spans) == 0 ? "AFTER UPDATE OR DELETE OR TRUNCATE"
+							: "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", table, spans),
+				   SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ENABLE ALWAYS TRIGGER aggwin_guard", table),
+				   SPI_OK_UTILITY);
+}
+
+/*
+ * The table of spans of the rollup that relid is a table of. Where the rollup is
+ * yet to be restored, and only the data are missing, its name helps.
+ */
+static Oid
+spans_of(Oid relid, const char *name)
+{
+	Oid			types[] = {OIDOID, TEXTOID};
+	Datum		values[] = {ObjectIdGetDatum(relid), CStringGetTextDatum(name)};
+	Oid			result = InvalidOid;
+	bool		isnull;
+	Sandbox		saved;
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_connect();
+	aggwin_spi_run_args("SELECT coalesce((SELECT r.invalid::oid FROM aggwin.rollup AS r"
+						" WHERE $1 IN (r.state, r.delta, r.invalid) OR EXISTS ("
+						"SELECT FROM aggwin.tier AS t"
+						" WHERE t.rollup_id = r.rollup_id AND $1 IN (t.state, t.delta))),"
+						" (SELECT i.oid FROM pg_class AS i JOIN pg_class AS p USING (relnamespace, relowner)"
+						" WHERE p.oid = $1 AND i.relname = $2 AND i.relnamespace = 'aggwin'::regnamespace))",
+						SPI_OK_SELECT, 2, types, values, NULL);
+	result = DatumGetObjectId(aggwin_spi_value(1, &isnull));
+	if (isnull)
+		result = InvalidOid;
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	return result;
+}
+
+/*
+ * aggwin.guard(spans): trigger on a rollup's own tables. Makes everything invalid
+ * unless the statement is aggwin's own.
+ */
+Datum
+aggwin_guard(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	Oid			spans;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_FOR_STATEMENT(trigger->tg_event) ||
+		trigger->tg_trigger->tgnargs != 1)
+		refuse_call("guard");
+	if (InLocalUserIdChange())
+		return PointerGetDatum(NULL);
+
+	spans = spans_of(RelationGetRelid(trigger->tg_relation), trigger->tg_trigger->tgargs[0]);
+	if (OidIsValid(spans))
+		aggwin_invalid_write_all(spans);
+	return PointerGetDatum(NULL);
+}
