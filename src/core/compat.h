@@ -14,11 +14,13 @@
 #endif
 
 #include "catalog/pg_database.h"
+#include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
 #include "tcop/tcopprot.h"
+#include "utils/acl.h"
 
 /*
  * PostgreSQL 18 lets the columns of a grouped query point to an entry for the
@@ -71,6 +73,17 @@ compat_is_virtual_generated(char attgenerated)
 	return attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
 #else
 	return false;
+#endif
+}
+
+/* Does a role own a function or aggregate, or an owner's rights? */
+static inline bool
+compat_owns_function(Oid funcid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(ProcedureRelationId, funcid, roleid);
+#else
+	return pg_proc_ownercheck(funcid, roleid);
 #endif
 }
 

@@ -8,7 +8,8 @@
  *
  * Two paths lead from rows to deltas. Few rows go through expressions that are
  * kept ready, each row a delta of its own: starting the executor would cost
- * more than the work. Many rows are grouped by a kept plan first.
+ * more than the work. Many rows are grouped by a kept plan first, and so are
+ * the rows of rollups that store what only an aggregate can make of them.
  *
  * Locking: the inserting statement holds ROW EXCLUSIVE on the source; capture
  * takes ROW EXCLUSIVE on delta or invalid, both till the end of transaction.
@@ -204,7 +205,7 @@ capture_insert(RollupCapture *rollup, TriggerData *trigger)
 	if (rows == 0)
 		return;
 	writer = begin(rollup);
-	if (rows <= ROW_PATH_LIMIT)
+	if (rows <= ROW_PATH_LIMIT && !rollup->spec->batch_only)
 		capture_each_row(rollup, trigger, writer, false);
 	else
 		capture_grouped(rollup, trigger, writer);

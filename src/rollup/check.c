@@ -209,6 +209,22 @@ ordered_set_hint(const char *name)
 	return "Store counts of value ranges instead, for example count(*) FILTER (WHERE …).";
 }
 
+static const char *
+distinct_hint(const char *name)
+{
+	if (strcmp(name, "count") == 0)
+		return "Add the argument to GROUP BY and count the rollup's rows, or store a sketch of the extension hll: hll_add_agg(hll_hash_text(value)).";
+	return "Add the argument to GROUP BY and aggregate the rollup's rows.";
+}
+
+static const char *
+mergeable_hint(Oid aggregate)
+{
+	if (aggregate >= FirstNormalObjectId && get_func_namespace(aggregate) != aggwin_schema())
+		return "If another aggregate merges its results, register both by aggwin.register_mergeable().";
+	return "Mergeable are count, sum, avg, min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor, the stddev and variance families, aggwin's hist_agg, exp_hist_agg, topk_agg, stats_agg, first, last and merge, and the aggregates in table aggwin.mergeable.";
+}
+
 /* Refuse an aggregate call that cannot be merged, with the way out. */
 static void
 check_aggregate(Aggref *aggref, CheckContext *context)
@@ -229,7 +245,7 @@ check_aggregate(Aggref *aggref, CheckContext *context)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s(DISTINCT …) cannot be used in a rollup query", name),
 				 errdetail("Distinct values of two parts cannot be told apart once they are counted."),
-				 errhint("Add the argument to GROUP BY and count the rollup's rows."),
+				 errhint("%s", distinct_hint(name)),
 				 place(text, aggref->location)));
 	if (aggref->aggorder != NIL)
 		refuse(text, aggref->location, "ORDER BY inside an aggregate",
@@ -248,7 +264,7 @@ check_aggregate(Aggref *aggref, CheckContext *context)
 				 errmsg("aggregate %s cannot be used in a rollup query",
 						format_procedure(aggref->aggfnoid)),
 				 errdetail("aggwin does not know how to merge its parts."),
-				 errhint("Mergeable are count, sum, avg, min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor, the stddev and variance families, and aggwin's hist_agg, exp_hist_agg, topk_agg, stats_agg and merge."),
+				 errhint("%s", mergeable_hint(aggref->aggfnoid)),
 				 place(text, aggref->location)));
 }
 

@@ -16,6 +16,8 @@
  *   var, stddev (float)     {N, Sx, Sxx}                 the server's finals
  *   min, max, bool, bit     the same                     the same
  *   aggwin's summaries      the summary                  merge of summaries
+ *   what is in the table    its result, or that of       merge of these, and
+ *   aggwin.mergeable        the aggregate named there    the final function
  *
  * An exact sum is stored with its count of non-null arguments, so that rows can
  * be taken away again and the sum of nothing is still NULL. Nothing can be
@@ -23,7 +25,7 @@
  */
 #include "postgres.h"
 
-#include "rollup/spec.h"
+#include "rollup/mergeable.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_aggregate.h"
@@ -33,8 +35,10 @@
 #include "core/spi_util.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_func.h"
+#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/regproc.h"
 #include "utils/ruleutils.h"
 #include "utils/syscache.h"
 
@@ -153,12 +157,9 @@ summary_transition(Aggref *aggref)
 	return transition;
 }
 
-/*
- * Can this call be answered from merged partials? Looks at the function only;
- * DISTINCT, ORDER BY and the like are for the caller to refuse.
- */
+/* Is it one of those that this file tells how to merge? */
 bool
-aggwin_decomposable(Aggref *aggref)
+aggwin_knows_aggregate(Aggref *aggref)
 {
 	const char *name = builtin_name(aggref);
 
@@ -168,6 +169,25 @@ aggwin_decomposable(Aggref *aggref)
 		(strcmp(name, "count") == 0 || strcmp(name, "sum") == 0 ||
 		 strcmp(name, "avg") == 0 ||
 		 find_self_merging(name) != NULL || find_variance(name) != NULL);
+}
+
+/*
+ * Can this call be answered from merged partials? Looks at the function only;
+ * DISTINCT, ORDER BY and the like are for the caller to refuse. A registered
+ * aggregate stays so till the end of the transaction (see mergeable_ddl.c).
+ */
+bool
+aggwin_decomposable(Aggref *aggref)
+{
+	Mergeable  *registered;
+
+	if (aggwin_knows_aggregate(aggref))
+		return true;
+	LockRelationOid(aggwin_relid("mergeable"), RowExclusiveLock);
+	registered = aggwin_find_mergeable(aggref->aggfnoid);
+	if (registered != NULL)
+		aggwin_check_mergeable(registered);
+	return registered != NULL;
 }
 
 static bool
@@ -341,6 +361,27 @@ decompose_summary(Call *call, Aggref *aggref, List *context)
 					   "aggwin.merge", COMBINE_SUMMARY);
 }
 
+/* One that is in the table aggwin.mergeable. */
+static char *
+decompose_registered(Call *call, Aggref *aggref, List *context)
+{
+	Mergeable  *registered = aggwin_find_mergeable(aggref->aggfnoid);
+	Partial		partial;
+	char	   *merged;
+
+	if (registered == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("aggregate %s is not registered as mergeable any more",
+						format_procedure(aggref->aggfnoid)),
+				 errhint("Register it again with aggwin.register_mergeable().")));
+	aggwin_check_mergeable(registered);
+	if (!aggwin_mergeable_partial(registered, aggref, context, &partial))
+		call->spec->batch_only = true;
+	merged = add_partial(call, partial.aggregate, partial.row, partial.merge, partial.combine);
+	return aggwin_mergeable_final(registered, aggref, merged);
+}
+
 /*
  * Add the partials that aggref needs to the spec and return the expression,
  * in terms of "u", that gives the call's value and type. context deparses
@@ -355,8 +396,6 @@ aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context)
 	char	   *type = format_type_with_typemod(aggref->aggtype, -1);
 	char	   *final;
 
-	Assert(aggwin_decomposable(aggref));
-
 	if (aggref->args != NIL)
 	{
 		TargetEntry *arg = linitial_node(TargetEntry, aggref->args);
@@ -368,6 +407,8 @@ aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context)
 		call.filter = deparse_expression((Node *) aggref->aggfilter, context,
 										 true, true);
 
+	if (!aggwin_knows_aggregate(aggref))
+		return psprintf("(%s)::%s", decompose_registered(&call, aggref, context), type);
 	if (call.name == NULL)
 		return psprintf("(%s)::%s", decompose_summary(&call, aggref, context), type);
 

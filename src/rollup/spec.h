@@ -31,7 +31,8 @@ typedef struct TimeType
 typedef struct Partial
 {
 	char	   *aggregate;		/* over rows of the source */
-	char	   *row;			/* the same for a single row, no aggregate */
+	char	   *row;			/* the same for a single row, no aggregate;
+								 * NULL of its type if the spec is batch_only */
 	const char *merge;			/* name of the aggregate that merges stored values */
 	const char *combine;		/* format of two stored values, may be NULL each */
 } Partial;
@@ -56,6 +57,7 @@ typedef struct RollupSpec
 	Oid			width_type;
 	char	   *where;			/* NULL: all rows */
 	List	   *partials;		/* Partial * */
+	bool		batch_only;		/* a row's partials are known to aggregates only */
 	List	   *finals;			/* AggregateFinal * */
 	List	   *targets;		/* TargetEntry * that the user sees */
 	Node	   *having;
@@ -79,6 +81,7 @@ extern void aggwin_check_source(Oid relid);
 
 /* partial.c */
 extern bool aggwin_is_counter(Oid type);
+extern bool aggwin_knows_aggregate(Aggref *aggref);
 extern bool aggwin_decomposable(Aggref *aggref);
 extern char *aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context);
 
