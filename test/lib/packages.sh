@@ -208,6 +208,36 @@ find_promtool()
 	rm -f "$folder"/prometheus_*.deb
 }
 
+# Extensions with sketches of their own, for the test of rollups that store them.
+# They are taken out of their packages, into a copy of the installation: the
+# programs themselves, which find the rest by where they are, and links to the
+# rest. So the installation stays as it is.
+find_sketches()
+{
+	local root=$AGGWIN_WORK/sketches version name
+
+	[[ $PG_CONFIG =~ ^(/usr/lib/postgresql/([0-9]+))/bin/pg_config$ ]] || return 0
+	command -v apt-get >/dev/null || return 0
+	version=${BASH_REMATCH[2]}
+	mkdir -p "$root/packages" "$root/usr/lib/postgresql/$version" "$root/usr/share/postgresql/$version"
+	chmod -R a+rX "$root"
+	chmod a+rwx "$root/packages"
+	cp -r "/usr/lib/postgresql/$version/bin" "$root/usr/lib/postgresql/$version/"
+	cp -rs "/usr/lib/postgresql/$version/lib" "$root/usr/lib/postgresql/$version/"
+	cp -rs "/usr/share/postgresql/$version" "$root/usr/share/postgresql/"
+	for name in hll tdigest; do
+		if ! (cd "$root/packages" && apt-get -qq download "postgresql-$version-$name") >/dev/null 2>&1; then
+			as_root apt-get -qq update >&2 || true
+			(cd "$root/packages" && apt-get -qq download "postgresql-$version-$name") >&2 || true
+		fi
+		if ! dpkg-deb --extract "$root/packages/postgresql-$version-$name"_*.deb "$root" 2>/dev/null; then
+			say "there is no package of $name for PostgreSQL $version here: tests of rollups with it are skipped"
+		fi
+	done
+	rm -rf "$root/packages"
+	export AGGWIN_SKETCHES=$root/usr/lib/postgresql/$version
+}
+
 prepare_machine()
 {
 	local goal=$1 lack='' version packages
