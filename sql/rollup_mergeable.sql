@@ -120,22 +120,33 @@ SELECT make_rollup('r', $$
 		uniq_count(v) + count(*) AS c2, "100% ""sure""(really)"(v || '%s') AS sure, sorted(n % 5) AS n, sorted(upper(v)) AS upper,
 		first(v, ts) AS first, last(n, ts) FILTER (WHERE n % 2 = 0) AS last_even
 	FROM src GROUP BY 1, 2 HAVING uniq_count(v) >= 0 $$);
+SELECT add_tier('r', '1 day');
+CREATE VIEW r_1d_plain AS
+	SELECT time_bucket('1 day', ts) AS hour, k, uniq(v) AS v, uniq(v) FILTER (WHERE n > 40) AS late, uniq_count(v) AS c,
+		uniq_count(v) + count(*) AS c2, "100% ""sure""(really)"(v || '%s') AS sure, sorted(n % 5) AS n, sorted(upper(v)) AS upper,
+		first(v, ts) AS first, last(n, ts) FILTER (WHERE n % 2 = 0) AS last_even
+	FROM src GROUP BY 1, 2 HAVING uniq_count(v) >= 0;
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute
 WHERE attrelid = (SELECT state FROM aggwin.rollup WHERE view = 'r'::regclass) AND attname ~ '^p' ORDER BY attnum;
 INSERT INTO src VALUES ('2026-01-01 10:00Z', 'a', 'x', 1);
 INSERT INTO src VALUES ('2026-01-01 10:00Z', 'a', NULL, 2);
 INSERT INTO src VALUES ('2026-01-01 10:00Z', 'b', NULL, 4), ('2026-01-01 10:00Z', 'a', 'y', 3);
 SELECT * FROM fold_and_compare('r');
+SELECT * FROM fold_and_compare('r_1d');
 INSERT INTO src VALUES ('2026-01-01 10:01Z', 'a', 'xy', 4), ('2026-01-01 09:59Z', 'a', 'old', 50);
 SELECT * FROM fold_and_compare('r');
+SELECT * FROM fold_and_compare('r_1d');
 INSERT INTO src SELECT '2026-01-01 10:00Z'::timestamptz + i * interval '1 min', 'k' || i % 2, 'v' || i % 17, i FROM generate_series(1, 100) AS i;
 SELECT * FROM fold_and_compare('r');
+SELECT * FROM fold_and_compare('r_1d');
 INSERT INTO src SELECT '2026-01-01 10:30Z'::timestamptz + i * interval '1 min', 'k' || i % 2, 'v' || i % 19, i FROM generate_series(1, 100) AS i;
 SELECT * FROM fold_and_compare('r');
+SELECT * FROM fold_and_compare('r_1d');
 UPDATE src SET v = v || '!' WHERE n % 7 = 0;
 DELETE FROM src WHERE n % 5 = 0;
 INSERT INTO src VALUES ('2026-01-01 10:00Z', 'a', 'z', 1);
 SELECT * FROM fold_and_compare('r');
+SELECT * FROM fold_and_compare('r_1d');
 SELECT hour, v, late, c, c2, sure, n, first, last_even FROM r WHERE k = 'a' ORDER BY 1;
 BEGIN;
 INSERT INTO src VALUES ('2026-01-01 10:00Z', 'a', 'zz', 1);
@@ -223,7 +234,7 @@ SELECT rollup FROM aggwin.rollups ORDER BY 1;
 RESET client_min_messages;
 -- What merged with it is forgotten.
 SELECT aggregate FROM aggwin.mergeable WHERE NOT preset ORDER BY aggregate COLLATE "C";
-DROP VIEW r_plain;
+DROP VIEW r_plain, r_1d_plain;
 SELECT drop_rollup('m');
 SELECT unregister_mergeable('"Neu.es"."Das Beste"("Neu.es"."Laune")');
 SELECT unregister_mergeable('"Neu.es"."Das Beste"("Neu.es"."Laune")');

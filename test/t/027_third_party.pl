@@ -49,8 +49,6 @@ CREATE EXTENSION tdigest SCHEMA digests;
 ALTER DATABASE postgres SET search_path = public, "Skizzen", digests;
 });
 
-# What is measured as well as shown: the share of the group's values that are not
-# above its 50th, 90th and 99th percentile, as estimated.
 my $query = q{
 SELECT aggwin.time_bucket('1 hour', ts) AS hour, path,
 	count(*) AS n,
@@ -67,8 +65,9 @@ SELECT aggwin.time_bucket('1 hour', ts) AS hour, path,
 FROM visits GROUP BY 1, 2 };
 sql("CREATE TABLE visits (id serial, ts timestamptz, path text, visitor text, ms int, weight bigint);
 	CREATE INDEX ON visits (ts);
-	CREATE VIEW visits_plain AS $query;");
-is(sql("SELECT aggwin.create_rollup('visits_1h', \$\$ $query \$\$)"), 'visits_1h', 'a rollup of sketches');
+	CREATE VIEW visits_1h_plain AS $query;
+	CREATE VIEW visits_1h_2h_plain AS " . $query =~ s/1 hour/2 hours/r);
+is(sql("SELECT aggwin.create_rollup('visits_1h', \$\$ $query \$\$, tiers => '{2 hours}')"), 'visits_1h', 'a rollup of sketches');
 is( sql(q{
 		SELECT string_agg(DISTINCT format_type(a.atttypid, a.atttypmod), ' ') FROM aggwin.rollup AS r, pg_attribute AS a
 		WHERE a.attrelid = r.state AND a.attname ~ '^p\d'}),
@@ -80,8 +79,12 @@ CREATE FUNCTION visit(count int, from_ts timestamptz, range interval) RETURNS vo
 	SELECT from_ts + random() * range, '/' || (random() * 3)::int, nullif('v' || (random() * random() * 3000)::int, 'v7'),
 		nullif((1000 * random() ^ 4)::int, 13), 1 + (random() * 3)::int
 	FROM generate_series(1, count) $$;
--- Sketches are the same; digests have the same number of values, and tell percentiles nearly.
-CREATE VIEW differences AS
+});
+
+# Sketches are the same; digests have the same number of values. Ranks tell how far a
+# percentile is from where it should be among the values, beyond one of them.
+my $comparison = q{
+CREATE VIEW ROLLUP_differences AS
 SELECT count(*) AS groups, count(*) FILTER (WHERE r.hour IS NULL OR p.hour IS NULL) AS missing,
 	count(*) FILTER (WHERE r.visitors::text IS DISTINCT FROM p.visitors::text OR hll_cardinality(r.visitors) IS DISTINCT FROM hll_cardinality(p.visitors)
 		OR hll_cardinality(r.slow_visitors) IS DISTINCT FROM hll_cardinality(p.slow_visitors) OR (r.slow_visitors IS NULL) <> (p.slow_visitors IS NULL)
@@ -90,27 +93,31 @@ SELECT count(*) AS groups, count(*) FILTER (WHERE r.hour IS NULL OR p.hour IS NU
 	count(*) FILTER (WHERE (r.n, r.last_visitor) IS DISTINCT FROM (p.n, p.last_visitor)) AS others,
 	count(*) FILTER (WHERE tdigest_count(r.ms) IS DISTINCT FROM tdigest_count(p.ms) OR r.digested IS DISTINCT FROM p.digested
 		OR tdigest_count(r.weighted) IS DISTINCT FROM tdigest_count(p.weighted)) AS digest_counts
-FROM visits_1h AS r FULL JOIN visits_plain AS p USING (hour, path);
--- How far a percentile of a rollup's digest is from where it should be among the
--- values, beyond one of them.
-CREATE VIEW ranks AS
+FROM ROLLUP AS r FULL JOIN ROLLUP_plain AS p USING (hour, path);
+CREATE VIEW ROLLUP_ranks AS
 SELECT count(*) AS estimates, max(greatest(f - at_or_below, below - f, 0) - 1.0 / n) AS worst
 FROM (SELECT e.f, count(*) AS n, avg((v.ms <= e.estimate)::int) AS at_or_below, avg((v.ms < e.estimate)::int) AS below
 	FROM (SELECT hour, path, f, tdigest_percentile(ms, f) AS estimate
-		FROM visits_1h, unnest('{0.05, 0.5, 0.9, 0.99}'::float8[]) AS f GROUP BY hour, path, f) AS e
-	JOIN visits AS v ON aggwin.time_bucket('1 hour', v.ts) = e.hour AND v.path = e.path AND v.ms IS NOT NULL
+		FROM ROLLUP, unnest('{0.05, 0.5, 0.9, 0.99}'::float8[]) AS f GROUP BY hour, path, f) AS e
+	JOIN visits AS v ON aggwin.time_bucket('WIDTH', v.ts) = e.hour AND v.path = e.path AND v.ms IS NOT NULL
 	GROUP BY e.hour, e.path, e.f) AS s;
-});
+};
+my %width = (visits_1h => '1 hour', visits_1h_2h => '2 hours');
+sql($comparison =~ s/ROLLUP/$_/gr =~ s/WIDTH/$width{$_}/r) for sort keys %width;
 
 sub is_equal
 {
 	my ($name) = @_;
-	my ($groups, @different) = split /\|/, sql('SELECT * FROM differences');
-	my ($estimates, $worst) = split /\|/, sql('SELECT * FROM ranks');
 
-	is("@different", '0 0 0 0', "$name: $groups groups");
-	cmp_ok($groups, '>', 0, "$name: there are groups");
-	cmp_ok($worst, '<', 0.02, "$name: $estimates percentiles");
+	for my $rollup (sort keys %width)
+	{
+		my ($groups, @different) = split /\|/, sql("SELECT * FROM ${rollup}_differences");
+		my ($estimates, $worst) = split /\|/, sql("SELECT * FROM ${rollup}_ranks");
+
+		is("@different", '0 0 0 0', "$name: $groups groups of $rollup");
+		cmp_ok($groups, '>', 0, "$name: there are groups");
+		cmp_ok($worst, '<', 0.02, "$name: $estimates percentiles");
+	}
 	return;
 }
 
@@ -120,6 +127,8 @@ sql("SELECT setseed(0.$seed); SELECT visit(1, '2026-01-01 10:00Z', '1 hour') FRO
 is_equal('single rows');
 is(sql("SELECT aggwin.refresh('visits_1h')"), 't', 'folded');
 is_equal('single rows, folded');
+is(sql("SELECT aggwin.refresh('visits_1h_2h')"), 't', 'folded into the tier');
+is_equal('single rows, folded into the tier');
 sql("SELECT setseed(0.$seed); SELECT visit(20000, '2026-01-01 09:00Z', '3 hours')");
 is_equal('a batch');
 sql("SELECT aggwin.refresh('visits_1h')");
@@ -130,7 +139,7 @@ for my $round (1 .. 4)
 	sql("SELECT hll_set_defaults(15, 5, 0, 0); SELECT setseed(0.1$round$seed); SELECT visit(3000, '2026-01-01 09:00Z', '1 hour');
 		SELECT visit(2, '2026-01-01 10:00Z', '1 hour')");
 	is_equal("late rows, round $round");
-	sql("SELECT aggwin.refresh('visits_1h')");
+	sql("SELECT aggwin.refresh('visits_1h" . ($round % 2 ? '' : '_2h') . "')");
 }
 is_equal('late rows, folded');
 
@@ -143,6 +152,8 @@ sql("SELECT setseed(0.2$seed); SELECT visit(500, '2026-01-01 08:00Z', '4 hours')
 is_equal('changed');
 sql("SELECT aggwin.refresh('visits_1h')");
 is_equal('repaired');
+sql("SELECT aggwin.refresh('visits_1h_2h')");
+is_equal('repaired in the tier, too');
 
 # Sketches of sketches ---------------------------------------------------------
 
