@@ -283,6 +283,13 @@ aggwin_on_rewrite(PG_FUNCTION_ARGS)
 
 /* ddl_command_end --------------------------------------------------------- */
 
+/* Every relation of every rollup, with its first view and the view that shows it. */
+#define ROLLUP_PARTS \
+	"(SELECT r.view AS base, r.view AS shown," \
+	" unnest(ARRAY[r.view, r.definition, r.state, r.delta, r.invalid])::oid AS relid FROM aggwin.rollup AS r" \
+	" UNION ALL SELECT r.view, t.view, unnest(ARRAY[t.view, t.state, t.delta])::oid" \
+	" FROM aggwin.rollup AS r JOIN aggwin.tier AS t ON t.rollup_id = r.rollup_id WHERE t.level > 0)"
+
 /* Parts whose owner is not the view's. */
 static void
 follow_owners(void)
@@ -290,11 +297,9 @@ follow_owners(void)
 	uint64		parts;
 	SPITupleTable *table;
 
-	parts = aggwin_spi_run("SELECT p.oid::regclass::text, v.relowner::regrole::text FROM aggwin.rollup AS r"
-						   " JOIN pg_class AS v ON v.oid = r.view"
-						   " JOIN pg_class AS p ON p.oid IN (r.definition, r.state, r.delta, r.invalid)"
-						   " OR p.oid IN (SELECT unnest(ARRAY[t.view, t.state, t.delta])"
-						   " FROM aggwin.tier AS t WHERE t.rollup_id = r.rollup_id)"
+	parts = aggwin_spi_run("SELECT p.oid::regclass::text, v.relowner::regrole::text FROM " ROLLUP_PARTS " AS part"
+						   " JOIN pg_class AS v ON v.oid = part.base"
+						   " JOIN pg_class AS p ON p.oid = part.relid"
 						   " WHERE p.relowner <> v.relowner", SPI_OK_SELECT);
 	table = SPI_tuptable;
 	for (uint64 i = 0; i < parts; i++)
@@ -395,16 +400,11 @@ make_dormant(void)
 static void
 refuse_replaced_views(void)
 {
-	if (aggwin_spi_run("SELECT coalesce((SELECT t.view FROM aggwin.tier AS t"
-					   " WHERE t.view IN (w.ev_class, d.objid)), r.view)::oid FROM pg_event_trigger_ddl_commands() AS d"
+	if (aggwin_spi_run("SELECT part.shown::oid FROM pg_event_trigger_ddl_commands() AS d"
 					   " LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid"
-					   " JOIN aggwin.rollup AS r"
-					   " ON (d.classid = 'pg_class'::regclass AND d.command_tag = 'CREATE VIEW'"
-					   " AND (d.objid IN (r.view, r.definition)"
-					   " OR d.objid IN (SELECT t.view FROM aggwin.tier AS t WHERE t.rollup_id = r.rollup_id)))"
-					   " OR (w.ev_type = '1' AND (w.ev_class IN (r.view, r.definition, r.state, r.delta, r.invalid)"
-					   " OR w.ev_class IN (SELECT unnest(ARRAY[t.view, t.state, t.delta]) FROM aggwin.tier AS t"
-					   " WHERE t.rollup_id = r.rollup_id)))",
+					   " JOIN " ROLLUP_PARTS " AS part"
+					   " ON part.relid = CASE WHEN d.classid = 'pg_class'::regclass AND d.command_tag = 'CREATE VIEW'"
+					   " THEN d.objid WHEN w.ev_type = '1' THEN w.ev_class END",
 					   SPI_OK_SELECT) == 0)
 		return;
 	ereport(ERROR,
