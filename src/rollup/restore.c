@@ -56,7 +56,7 @@
 PG_FUNCTION_INFO_V1(aggwin_restore_rollup);
 PG_FUNCTION_INFO_V1(aggwin_restore_tier);
 PG_FUNCTION_INFO_V1(aggwin_take_up_rows);
-PG_FUNCTION_INFO_V1(aggwin_guard);
+PG_FUNCTION_INFO_V1(aggwin_guard_table);
 PG_FUNCTION_INFO_V1(aggwin_on_restore);
 PG_FUNCTION_INFO_V1(aggwin_adopt_rollups);
 
@@ -506,7 +506,7 @@ spans_of(Oid relid, const char *name)
  * unless the statement is aggwin's own.
  */
 Datum
-aggwin_guard(PG_FUNCTION_ARGS)
+aggwin_guard_table(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	Oid			spans;

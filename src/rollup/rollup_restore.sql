@@ -38,7 +38,7 @@ ALTER TABLE aggwin.tier ENABLE ALWAYS TRIGGER aggwin_take_up;
 COMMENT ON TRIGGER aggwin_take_up ON aggwin.tier IS 'takes up rollups that have been restored';
 
 CREATE FUNCTION aggwin.guard() RETURNS trigger
-	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_guard';
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_guard_table';
 COMMENT ON FUNCTION aggwin.guard() IS 'private: trigger that makes a rollup invalid whose own tables somebody writes to';
 REVOKE ALL ON FUNCTION aggwin.guard() FROM PUBLIC;
 
