@@ -138,15 +138,19 @@ read_kept_marks(Fold *fold)
 		fold->expired = 0;
 }
 
-/* Leave spans behind for a later fold, of this or another level. */
+/*
+ * Leave spans behind for a later fold, of this or another level. With the error
+ * if that is why.
+ */
 void
-aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls)
+aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls, const char *error)
 {
-	Oid			types[] = {fold->spans_type, BOOLOID};
-	Datum		values[] = {spans, BoolGetDatum(nulls)};
+	Oid			types[] = {fold->spans_type, BOOLOID, TEXTOID};
+	Datum		values[] = {spans, BoolGetDatum(nulls), error ? CStringGetTextDatum(error) : 0};
+	char		null_flags[] = {' ', ' ', error ? ' ' : 'n', '\0'};
 
 	aggwin_fold_run(fold, aggwin_sql_add_mark(&fold->names, kind, level),
-					SPI_OK_INSERT, 2, types, values, NULL);
+					SPI_OK_INSERT, 3, types, values, null_flags);
 	fold->wrote = true;
 }
 
@@ -201,6 +205,7 @@ move_pending(Fold *fold)
 	bool		isnull;
 	bool		any_invalid;
 	bool		any_delta;
+	bool		any_failed;
 
 	read_kept_marks(fold);
 	if (fold->level == 0)
@@ -211,10 +216,13 @@ move_pending(Fold *fold)
 						SPI_OK_SELECT, 0, NULL, NULL, NULL);
 	any_invalid = DatumGetBool(aggwin_spi_value(1, &isnull));
 	any_delta = DatumGetBool(aggwin_spi_value(2, &isnull));
-	if (any_invalid && fold->level == 0)
-		aggwin_repair(fold);
-	else if (any_invalid)
+	any_failed = DatumGetBool(aggwin_spi_value(3, &isnull));
+	if (fold->level > 0 && any_invalid)
 		aggwin_repair_above(fold);
+	else if (any_invalid || (any_failed && fold->to_repair == REPAIR_ALL))
+		aggwin_repair(fold);
+	if (any_failed && fold->to_repair == REPAIR_AGAIN)
+		aggwin_repair_again(fold);
 	if (any_delta && fold->level == 0)
 		merge(fold);
 	else if (any_delta)
@@ -332,26 +340,30 @@ fold_level(Fold *fold, int level)
 
 /*
  * Fold levels of a rollup, the lower ones first: all that is pending under the
- * latest snapshot, and of what is invalid as much as one transaction should
- * repair, or the whole. The current transaction is READ
- * COMMITTED and has no id yet. Nothing is written if there was nothing to fold,
- * or if the rollup is gone.
+ * latest snapshot, and of what is invalid what is asked for. The current
+ * transaction is READ COMMITTED and has no id yet. Nothing is written if there
+ * was nothing to fold, or if the rollup is gone. *repair_error is the error of
+ * a repair that has failed, while the rest was done, or NULL; not for
+ * REPAIR_ALL.
  */
 FoldResult
-aggwin_fold(int32 rollup_id, int from, int to, bool whole)
+aggwin_fold(int32 rollup_id, int from, int to, FoldRepairs repairs, char **repair_error)
 {
+	MemoryContext caller = CurrentMemoryContext;
 	Fold		fold = {0};
 	Sandbox		saved;
 	FoldResult	result = FOLD_NOTHING;
 
 	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
+	if (repair_error)
+		*repair_error = NULL;
 	if (!lock(&fold, rollup_id))
 		return FOLD_NOTHING;
 	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
 
 	fold.owner = aggwin_rollup_owner(&fold.row);
 	fold.names = aggwin_rollup_names(&fold.row);
-	fold.whole = whole;
+	fold.to_repair = repairs;
 	fold.snapshot = RegisterSnapshot(GetLatestSnapshot());
 	PushActiveSnapshot(fold.snapshot);
 
@@ -375,6 +387,8 @@ aggwin_fold(int32 rollup_id, int from, int to, bool whole)
 				result = FOLD_DONE;
 		}
 	}
+	if (fold.repair_error)
+		*repair_error = MemoryContextStrdup(caller, fold.repair_error);
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
 	PopActiveSnapshot();
@@ -384,9 +398,9 @@ aggwin_fold(int32 rollup_id, int from, int to, bool whole)
 
 /*
  * aggwin.refresh(rollup regclass): fold now what this view reads, its tier and
- * those below. True if there was something to fold. Only for the owner; not in a transaction that has written anything or
- * that keeps one snapshot, because the rows it could not fold rightly are its
- * own.
+ * those below. True if there was something to fold. Only for the owner; not in
+ * a transaction that has written anything or that keeps one snapshot, because
+ * the rows it could not fold rightly are its own.
  */
 Datum
 aggwin_refresh(PG_FUNCTION_ARGS)
@@ -412,5 +426,5 @@ aggwin_refresh(PG_FUNCTION_ARGS)
 				 errhint("Call it in a transaction of its own, one rollup a transaction.")));
 
 	PG_RETURN_BOOL(aggwin_fold(rollup_id, 0, aggwin_level_of_view(rollup_id, PG_GETARG_OID(0)),
-							   true) != FOLD_NOTHING);
+							   REPAIR_ALL, NULL) != FOLD_NOTHING);
 }

@@ -16,7 +16,16 @@ typedef enum FoldResult
 	FOLD_MORE,					/* more is to be done, in another transaction */
 } FoldResult;
 
-extern FoldResult aggwin_fold(int32 rollup_id, int from, int to, bool whole);
+/* What of the invalid spans a fold repairs. */
+typedef enum FoldRepairs
+{
+	REPAIR_ALL,					/* at once, and an error ends the fold */
+	REPAIR_FRESH,				/* a batch of what no repair has failed for */
+	REPAIR_AGAIN,				/* and some of what one has failed for */
+} FoldRepairs;
+
+extern FoldResult aggwin_fold(int32 rollup_id, int from, int to, FoldRepairs repairs,
+							  char **repair_error);
 
 /* For the parts of a fold: ------------------------------------------------ */
 
@@ -33,7 +42,8 @@ typedef struct Fold
 	Datum		watermark;		/* text */
 	bool		no_watermark;
 	Datum		max_future;
-	bool		whole;			/* repair everything, however much it is */
+	FoldRepairs to_repair;
+	const char *repair_error;	/* the last one, NULL if no repair has failed */
 
 	/* of the level being folded */
 	int			level;
@@ -54,9 +64,11 @@ typedef struct Fold
 
 extern void aggwin_fold_run(Fold *fold, const char *sql, int expected, int nargs,
 							Oid *types, Datum *values, const char *nulls);
-extern void aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls);
+extern void aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls,
+							const char *error);
 
 extern void aggwin_repair(Fold *fold);	/* repair.c */
+extern void aggwin_repair_again(Fold *fold);
 extern void aggwin_repair_above(Fold *fold);
 extern void aggwin_keep_boundaries(Fold *fold); /* retain.c */
 

@@ -17,14 +17,22 @@ pending(const char *alias)
 	return psprintf("(%1$s.xid = ANY ($1) OR %1$s.xid >= $2)", alias);
 }
 
-/* Is anything invalid, is there any delta? Two branches each: see fold.c. */
+/* Spans whose repair has failed. They are pending for everybody. */
+#define FAILED "i.error IS NOT NULL AND i.xid >= " AGGWIN_LAST_XID
+
+/*
+ * Is anything invalid that no repair has failed for, is there any delta, and is
+ * anything invalid for which one has? Two branches each: see fold.c.
+ */
 char *
 aggwin_sql_any_pending(const RollupNames *names)
 {
 	return psprintf("SELECT EXISTS (SELECT FROM %1$s AS i WHERE i.xid = ANY ($1) AND " AGGWIN_BASE_INVALID ")"
-					" OR EXISTS (SELECT FROM %1$s AS i WHERE i.xid >= $2 AND " AGGWIN_BASE_INVALID "),"
+					" OR EXISTS (SELECT FROM %1$s AS i WHERE i.xid >= $2 AND " AGGWIN_BASE_INVALID
+					" AND NOT (" FAILED ")),"
 					" EXISTS (SELECT FROM %2$s AS d WHERE d.xid = ANY ($1))"
-					" OR EXISTS (SELECT FROM %2$s AS d WHERE d.xid >= $2)",
+					" OR EXISTS (SELECT FROM %2$s AS d WHERE d.xid >= $2),"
+					" EXISTS (SELECT FROM %1$s AS i WHERE " AGGWIN_BASE_INVALID " AND " FAILED ")",
 					names->invalid, aggwin_tier(names, 0)->delta);
 }
 
@@ -34,7 +42,7 @@ aggwin_sql_any_pending_above(const RollupNames *names, int level)
 {
 	return psprintf("SELECT EXISTS (SELECT FROM %1$s AS i WHERE i.xid >= " AGGWIN_LAST_XID
 					" AND i.kind = 'i' AND i.level = %2$d),"
-					" EXISTS (SELECT FROM %3$s)",
+					" EXISTS (SELECT FROM %3$s), false",
 					names->invalid, level, aggwin_tier(names, level)->delta);
 }
 
@@ -149,18 +157,33 @@ aggwin_sql_merge_above(const RollupSpec *spec, const RollupNames *names,
 /*
  * Remove the pending invalid spans of the base and return their union without
  * what is frozen: spans, nulls, how many rows said so, and how many of these
- * were about what is frozen. $3 frozen spans, $4 frozen nulls
+ * were about what is frozen. Without those whose repair has failed, unless they
+ * are asked for. $3 frozen spans, $4 frozen nulls
  */
 char *
-aggwin_sql_take_invalid(const RollupNames *names)
+aggwin_sql_take_invalid(const RollupNames *names, bool failed)
 {
-	return psprintf("WITH gone AS (DELETE FROM %s AS i WHERE %s AND " AGGWIN_BASE_INVALID
+	return psprintf("WITH gone AS (DELETE FROM %s AS i WHERE %s AND " AGGWIN_BASE_INVALID "%s"
 					" RETURNING i.spans, i.nulls, i.xid)"
 					" SELECT range_agg(g.spans) - coalesce($3, '{}'), bool_or(g.nulls) AND NOT $4,"
 					" count(*) FILTER (WHERE g.xid < " AGGWIN_LAST_XID " AND"
 					" (g.spans && coalesce($3, '{}') OR g.nulls AND $4))"
 					" FROM gone AS g",
-					names->invalid, pending("i"));
+					names->invalid, pending("i"), failed ? "" : " AND NOT (" FAILED ")");
+}
+
+/*
+ * Remove some spans whose repair has failed, those that failed longest ago, and
+ * return each without what is frozen: spans, nulls. $1 frozen spans, $2 frozen
+ * nulls, $3 how many
+ */
+char *
+aggwin_sql_take_failed(const RollupNames *names)
+{
+	return psprintf("DELETE FROM %1$s AS i WHERE i.ctid IN (SELECT i.ctid FROM %1$s AS i"
+					" WHERE " AGGWIN_BASE_INVALID " AND " FAILED " ORDER BY i.captured_at LIMIT $3)"
+					" RETURNING i.spans - coalesce($1, '{}'), i.nulls AND NOT $2",
+					names->invalid);
 }
 
 /*
@@ -176,6 +199,14 @@ aggwin_sql_newest_rows(const RollupSpec *spec, const RollupNames *names)
 					aggwin_sql_bucket(spec, NULL, "min(q.t)"), spec->event_time,
 					names->source,
 					aggwin_sql_in_span(spec, psprintf("(%s)", spec->event_time)));
+}
+
+/* How many rows of the source are in spans $1? */
+char *
+aggwin_sql_count_rows(const RollupSpec *spec, const RollupNames *names)
+{
+	return psprintf("SELECT count(*) FROM aggwin.spans($1) AS r(span) JOIN %s AS e ON %s",
+					names->source, aggwin_sql_in_span(spec, psprintf("(%s)", spec->event_time)));
 }
 
 /* How many rows does the planner expect in spans $1 of the source? */
@@ -279,12 +310,15 @@ aggwin_sql_rebuild(const RollupSpec *spec, const RollupNames *names, int level)
 					aggwin_sql_in_span(spec, "st.bucket"));
 }
 
-/* Add a row to the invalid table that is pending for everybody. $1 spans, $2 nulls */
+/*
+ * Add a row to the invalid table that is pending for everybody. $1 spans, $2
+ * nulls, $3 why a repair of them has failed
+ */
 char *
 aggwin_sql_add_mark(const RollupNames *names, char kind, int level)
 {
-	return psprintf("INSERT INTO %s (kind, level, spans, nulls, captured_at, xid)"
-					" SELECT '%c', %d, $1, $2, statement_timestamp(), " AGGWIN_LAST_XID
+	return psprintf("INSERT INTO %s (kind, level, spans, nulls, error, captured_at, xid)"
+					" SELECT '%c', %d, $1, $2, $3, clock_timestamp(), " AGGWIN_LAST_XID
 					" WHERE NOT isempty($1) OR $2",
 					names->invalid, kind, level);
 }

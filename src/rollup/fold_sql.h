@@ -20,8 +20,10 @@ extern char *aggwin_sql_merge_above(const RollupSpec *spec, const RollupNames *n
 									int level, bool expired);
 
 /* repair of the base */
-extern char *aggwin_sql_take_invalid(const RollupNames *names);
+extern char *aggwin_sql_take_invalid(const RollupNames *names, bool failed);
+extern char *aggwin_sql_take_failed(const RollupNames *names);
 extern char *aggwin_sql_newest_rows(const RollupSpec *spec, const RollupNames *names);
+extern char *aggwin_sql_count_rows(const RollupSpec *spec, const RollupNames *names);
 extern char *aggwin_sql_explain_rows(const RollupSpec *spec, const RollupNames *names);
 extern char *aggwin_sql_discard_delta(const RollupNames *names);
 extern char *aggwin_sql_discard_state(const RollupSpec *spec, const RollupNames *names,

@@ -16,12 +16,18 @@
  *
  * Pending deltas of the spans are deleted, also where the spans remain
  * invalid: the repair counts the rows that they stand for.
+ *
+ * A repair that fails for a row's values takes nothing else along: its spans are
+ * put back with the error, and folds go on without them. Now and then they are
+ * tried again, and if they still fail, in pieces, so that what remains comes
+ * down to the buckets that hold such rows.
  */
 #include "postgres.h"
 
 #include "rollup/fold.h"
 
 #include "catalog/pg_type.h"
+#include "core/guard.h"
 #include "core/guc.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
@@ -34,15 +40,22 @@
 /* Index scans of the source for one repair; more become one. */
 #define MAX_SCANS 1000
 
+/* How many of the spans that have failed one fold tries again, and into how many
+ * pieces of about equally many rows it cuts each */
+#define AGAIN 8
+#define PIECES 16
+
 /* What is to be repaired, and what of it now. */
 typedef struct Extent
 {
+	Fold	   *fold;
 	Datum		all;			/* spans */
 	Datum		now;
 	Datum		later;
 	bool		nulls;			/* of all and now */
 	bool		any_later;
-	Datum		scans;			/* what to scan of the source for now */
+	int64		budget;			/* rows to repair now, 0 for all */
+	int64		rows;			/* how many were repaired, or counted */
 } Extent;
 
 static Datum
@@ -52,7 +65,7 @@ copy_spans(Datum spans)
 }
 
 /*
- * How far back the newest aggwin.repair_batch rows of the spans reach: every
+ * How far back the newest rows of the spans reach, as many as the budget: every
  * span by itself, the newest first. Spans of a single bucket are not worth a
  * look. Returns the lower end of the oldest span to be repaired in part, as a
  * span of its own, or 0 if all can be repaired at once.
@@ -63,7 +76,7 @@ choose_rest(Fold *fold, Extent *extent)
 	Oid			types[] = {fold->spans_type};
 	Datum		values[] = {extent->all};
 	Oid			span_type;
-	int64		budget = aggwin_repair_batch;
+	int64		budget = extent->budget;
 	uint64		count;
 	SPITupleTable *spans;
 
@@ -128,40 +141,27 @@ expected_rows(Fold *fold, Datum spans)
 	return DatumGetInt64(aggwin_spi_value(1, &isnull));
 }
 
-/* Take the pending invalid spans, and choose what to do now. */
-static void
-take_extent(Fold *fold, Extent *extent)
+/* Split all into now and later. Returns what to scan of the source for now. */
+static Datum
+choose(Fold *fold, Extent *extent)
 {
 	bool		has_index = aggwin_has_time_index(fold->spec);
-	Oid			types[] = {XID8ARRAYOID, XID8OID, fold->spans_type, BOOLOID};
-	Datum		values[] = {fold->xip, fold->xmax, fold->frozen, BoolGetDatum(fold->frozen_nulls)};
-	char		nulls[] = {' ', ' ', fold->frozen ? ' ' : 'n', ' ', '\0'};
-	Datum		rest = 0;
+	Datum		rest = extent->budget > 0 && has_index ? choose_rest(fold, extent) : 0;
+	Oid			types[] = {fold->spans_type, fold->spans_type};
+	Datum		values[] = {extent->all, rest};
+	char		nulls[] = {' ', rest ? ' ' : 'n', '\0'};
 	bool		isnull;
 
-	aggwin_fold_run(fold, aggwin_sql_take_invalid(&fold->names), SPI_OK_SELECT,
-					4, types, values, nulls);
-	extent->all = copy_spans(aggwin_spi_value(1, &isnull));
-	extent->nulls = DatumGetBool(aggwin_spi_value(2, &isnull));
-	fold->refused_repairs += DatumGetInt64(aggwin_spi_value(3, &isnull));
-
-	if (!fold->whole && has_index)
-		rest = choose_rest(fold, extent);
-	{
-		Oid			split_types[] = {fold->spans_type, fold->spans_type};
-		Datum		split_values[] = {extent->all, rest};
-		char		split_nulls[] = {' ', rest ? ' ' : 'n', '\0'};
-
-		aggwin_fold_run(fold, psprintf("SELECT s.now, s.later, NOT isempty(s.later), %s"
-									   " FROM (SELECT $1 - coalesce($2, '{}') AS now,"
-									   " $1 * coalesce($2, '{}') AS later) AS s",
-									   aggwin_sql_scans("s.now", has_index ? MAX_SCANS : 1)),
-						SPI_OK_SELECT, 2, split_types, split_values, split_nulls);
-		extent->now = aggwin_spi_value(1, &isnull);
-		extent->later = aggwin_spi_value(2, &isnull);
-		extent->any_later = DatumGetBool(aggwin_spi_value(3, &isnull));
-		extent->scans = aggwin_spi_value(4, &isnull);
-	}
+	aggwin_fold_run(fold, psprintf("SELECT s.now, s.later, NOT isempty(s.later), %s"
+								   " FROM (SELECT $1 - coalesce($2, '{}') AS now,"
+								   " $1 * coalesce($2, '{}') AS later) AS s",
+								   aggwin_sql_scans("s.now", has_index ? MAX_SCANS : 1)),
+					SPI_OK_SELECT, 2, types, values, nulls);
+	/* Copied: what was read in a guard goes with an error. */
+	extent->now = copy_spans(aggwin_spi_value(1, &isnull));
+	extent->later = copy_spans(aggwin_spi_value(2, &isnull));
+	extent->any_later = DatumGetBool(aggwin_spi_value(3, &isnull));
+	return aggwin_spi_value(4, &isnull);
 }
 
 /*
@@ -188,7 +188,7 @@ recompute(Fold *fold, Oid *types, Datum *values, const char *nulls)
 		error = CopyErrorData();
 		FlushErrorState();
 		ereport(ERROR,
-				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("value too large for the key of a rollup"),
 				 errdetail_internal("%s.", error->message),
 				 errhint("Shorten the values in table %s that the rollup groups by.",
@@ -197,46 +197,177 @@ recompute(Fold *fold, Oid *types, Datum *values, const char *nulls)
 	PG_END_TRY();
 }
 
+/* Compute the state of now, chosen first. Nothing but state is written. */
+static void
+compute(void *arg)
+{
+	Extent	   *extent = arg;
+	Fold	   *fold = extent->fold;
+	Datum		scans = choose(fold, extent);
+	Oid			types[] = {fold->spans_type, BOOLOID, TEXTOID, INTERVALOID, fold->spans_type};
+	Datum		values[] = {extent->now, BoolGetDatum(extent->nulls), fold->watermark,
+	fold->max_future, scans};
+	char		nulls[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' ', ' ', '\0'};
+	bool		isnull;
+
+	aggwin_fold_run(fold, aggwin_sql_discard_state(fold->spec, &fold->names, 0),
+					SPI_OK_DELETE, 2, types, values, NULL);
+	recompute(fold, types, values, nulls);
+	extent->rows = DatumGetInt64(aggwin_spi_value(1, &isnull));
+	fold->watermark = aggwin_spi_value(2, &fold->no_watermark);
+}
+
+/* Repair now, or return the error if that fails for a row's values. */
+static ErrorData *
+attempt(Fold *fold, Extent *extent)
+{
+	ErrorData  *error = NULL;
+
+	/* To be split only when all of it can be evaluated. */
+	extent->fold = fold;
+	extent->now = extent->all;
+	extent->any_later = false;
+	if (fold->to_repair == REPAIR_ALL)
+		compute(extent);
+	else
+		error = aggwin_guard(compute, extent);
+	if (error)
+		return error;
+
+	if (aggwin_top_level(&fold->names) > 0)
+		aggwin_add_mark(fold, 'i', 1, extent->now, extent->nulls, NULL);
+	fold->rows += extent->rows;
+	fold->backfilled = Max(fold->backfilled, 0) + extent->rows;
+	fold->repairs++;
+	return NULL;
+}
+
+/* Put back what was to be repaired now. */
+static void
+put_back(Fold *fold, const Extent *extent, const ErrorData *error)
+{
+	Oid			output;
+	bool		is_varlena;
+
+	aggwin_add_mark(fold, 'i', 0, extent->now, extent->nulls, error->message);
+	fold->repair_error = error->message;
+	fold->backfilled = Max(fold->backfilled, 0);
+	getTypeOutputInfo(fold->spans_type, &output, &is_varlena);
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not repair all of rollup %s: %s",
+					aggwin_relation_name(fold->row.view), error->message),
+			 errdetail("Its buckets in %s remain invalid.",
+					   OidOutputFunctionCall(output, extent->now))));
+}
+
+/* Pending deltas of what is to be repaired count what the repair will count. */
+static void
+discard_delta(Fold *fold, const Extent *extent)
+{
+	Oid			types[] = {XID8ARRAYOID, XID8OID, fold->spans_type, BOOLOID};
+	Datum		values[] = {fold->xip, fold->xmax, extent->all, BoolGetDatum(extent->nulls)};
+
+	aggwin_fold_run(fold, aggwin_sql_discard_delta(&fold->names),
+					SPI_OK_DELETE, 4, types, values, NULL);
+	fold->wrote = true;
+}
+
 /* Repair the base, or a part of it. */
 void
 aggwin_repair(Fold *fold)
 {
+	Oid			types[] = {XID8ARRAYOID, XID8OID, fold->spans_type, BOOLOID};
+	Datum		values[] = {fold->xip, fold->xmax, fold->frozen, BoolGetDatum(fold->frozen_nulls)};
+	char		nulls[] = {' ', ' ', fold->frozen ? ' ' : 'n', ' ', '\0'};
 	Extent		extent = {0};
-	int64		rows;
+	ErrorData  *error;
 	bool		isnull;
 
-	take_extent(fold, &extent);
-	{
-		Oid			types[] = {XID8ARRAYOID, XID8OID, fold->spans_type, BOOLOID};
-		Datum		values[] = {fold->xip, fold->xmax, extent.all, BoolGetDatum(extent.nulls)};
+	aggwin_fold_run(fold, aggwin_sql_take_invalid(&fold->names, fold->to_repair == REPAIR_ALL),
+					SPI_OK_SELECT, 4, types, values, nulls);
+	extent.all = copy_spans(aggwin_spi_value(1, &isnull));
+	extent.nulls = DatumGetBool(aggwin_spi_value(2, &isnull));
+	fold->refused_repairs += DatumGetInt64(aggwin_spi_value(3, &isnull));
+	discard_delta(fold, &extent);
 
-		aggwin_fold_run(fold, aggwin_sql_discard_delta(&fold->names),
-						SPI_OK_DELETE, 4, types, values, NULL);
-	}
-	{
-		Oid			types[] = {fold->spans_type, BOOLOID, TEXTOID, INTERVALOID, fold->spans_type};
-		Datum		values[] = {extent.now, BoolGetDatum(extent.nulls), fold->watermark,
-		fold->max_future, extent.scans};
-		char		null_flags[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' ', ' ', '\0'};
-
-		aggwin_fold_run(fold, aggwin_sql_discard_state(fold->spec, &fold->names, 0),
-						SPI_OK_DELETE, 2, types, values, NULL);
-		recompute(fold, types, values, null_flags);
-		rows = DatumGetInt64(aggwin_spi_value(1, &isnull));
-		fold->watermark = aggwin_spi_value(2, &fold->no_watermark);
-	}
+	extent.budget = fold->to_repair == REPAIR_ALL ? 0 : aggwin_repair_batch;
+	error = attempt(fold, &extent);
+	if (error)
+		put_back(fold, &extent, error);
 	if (extent.any_later)
 	{
-		aggwin_add_mark(fold, 'i', 0, extent.later, false);
+		aggwin_add_mark(fold, 'i', 0, extent.later, false, NULL);
 		fold->to_backfill = expected_rows(fold, extent.later);
+		fold->more = true;
 	}
-	if (aggwin_top_level(&fold->names) > 0)
-		aggwin_add_mark(fold, 'i', 1, extent.now, extent.nulls);
-	fold->rows += rows;
-	fold->backfilled = rows;
-	fold->more = extent.any_later;
-	fold->repairs++;
-	fold->wrote = true;
+}
+
+/* How many rows are there in all? */
+static void
+count_rows(void *arg)
+{
+	Extent	   *extent = arg;
+	Oid			types[] = {extent->fold->spans_type};
+	bool		isnull;
+
+	aggwin_fold_run(extent->fold, aggwin_sql_count_rows(extent->fold->spec, &extent->fold->names),
+					SPI_OK_SELECT, 1, types, &extent->all, NULL);
+	extent->rows = DatumGetInt64(aggwin_spi_value(1, &isnull));
+}
+
+/* Repair spans that have failed before: at once, or if they fail again, in pieces. */
+static void
+repair_failed(Fold *fold, Extent *extent)
+{
+	ErrorData  *error;
+
+	discard_delta(fold, extent);
+	error = attempt(fold, extent);
+	if (error && aggwin_guard(count_rows, extent) != NULL)
+	{
+		put_back(fold, extent, error);
+		return;
+	}
+	extent->budget = Max(extent->rows / PIECES, 1);
+	while (error)
+	{
+		ErrorData  *of_piece = attempt(fold, extent);
+
+		if (of_piece)
+			put_back(fold, extent, of_piece);
+		if (!extent->any_later)
+			break;
+		extent->all = extent->later;
+		extent->nulls = false;
+	}
+}
+
+/* Try again what earlier folds could not repair. */
+void
+aggwin_repair_again(Fold *fold)
+{
+	Oid			types[] = {fold->spans_type, BOOLOID, INT8OID};
+	Datum		values[] = {fold->frozen, BoolGetDatum(fold->frozen_nulls), Int64GetDatum(AGAIN)};
+	char		nulls[] = {fold->frozen ? ' ' : 'n', ' ', ' ', '\0'};
+	Extent		extents[AGAIN] = {0};
+	int			count;
+
+	aggwin_fold_run(fold, aggwin_sql_take_failed(&fold->names), SPI_OK_DELETE_RETURNING,
+					lengthof(types), types, values, nulls);
+	count = (int) SPI_processed;
+	for (int i = 0; i < count; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		isnull;
+
+		extents[i].all = copy_spans(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		extents[i].nulls = DatumGetBool(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	for (int i = 0; i < count; i++)
+		repair_failed(fold, &extents[i]);
+	if (count == AGAIN)
+		fold->more = true;
 }
 
 /* Repair a level above the base, as far as it is whole below. */
@@ -268,8 +399,8 @@ aggwin_repair_above(Fold *fold)
 						SPI_OK_SELECT, 2, types, now_values, NULL);
 		fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
 	}
-	aggwin_add_mark(fold, 'i', fold->level, rest, extent.nulls && !nulls_whole);
+	aggwin_add_mark(fold, 'i', fold->level, rest, extent.nulls && !nulls_whole, NULL);
 	if (fold->level < aggwin_top_level(&fold->names))
-		aggwin_add_mark(fold, 'i', fold->level + 1, extent.now, extent.nulls && nulls_whole);
+		aggwin_add_mark(fold, 'i', fold->level + 1, extent.now, extent.nulls && nulls_whole, NULL);
 	fold->repairs++;
 }

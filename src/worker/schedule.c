@@ -77,6 +77,8 @@ typedef struct ScheduledTier
 	double		interval_ms;
 	TimestampTz tried;			/* start of the last fold, end of a failed one */
 	int			failures;		/* in a row */
+	TimestampTz repair_tried;	/* end of the last that failed */
+	int			repair_failures;	/* in a row */
 	bool		more;			/* a repair goes on, so do not wait */
 	bool		listed;			/* found by the latest reading */
 } ScheduledTier;
@@ -160,6 +162,8 @@ note_tier(AggwinSchedule *schedule, HeapTuple row, TupleDesc columns)
 		tier->name = NULL;
 		tier->tried = 0;
 		tier->failures = 0;
+		tier->repair_tried = 0;
+		tier->repair_failures = 1;
 		tier->more = false;
 	}
 	if (!tier->name || strcmp(tier->name, name) != 0)
@@ -296,7 +300,10 @@ next_tier(AggwinSchedule *schedule, TimestampTz *due)
 typedef struct FoldCall
 {
 	const ScheduledTier *tier;
+	MemoryContext turn;
+	FoldRepairs repairs;
 	FoldResult	result;
+	char	   *repair_error;
 } FoldCall;
 
 static void
@@ -310,6 +317,7 @@ fold(void *arg)
 {
 	FoldCall   *call = arg;
 	ErrorContextCallback context;
+	char	   *repair_error;
 
 	if (!lock_catalog())
 		return;
@@ -318,7 +326,9 @@ fold(void *arg)
 	context.arg = unconstify(ScheduledTier *, call->tier);
 	error_context_stack = &context;
 	call->result = aggwin_fold(call->tier->key.rollup_id, call->tier->key.level,
-							   call->tier->key.level, false);
+							   call->tier->key.level, call->repairs, &repair_error);
+	if (repair_error)
+		call->repair_error = MemoryContextStrdup(call->turn, repair_error);
 	error_context_stack = context.previous;
 }
 
@@ -355,6 +365,27 @@ record_failure(void *arg)
 }
 
 static void
+report_failure(const ScheduledTier *tier, const char *message)
+{
+	FailureReport report = {.key = tier->key, .message = message};
+
+	(void) aggwin_attempt(record_failure, &report);
+}
+
+/*
+ * What could not be repaired waits longer and longer, as a failed fold does,
+ * and holds up nothing else.
+ */
+static bool
+repair_is_due(const ScheduledTier *tier)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return tier->repair_failures > 0 &&
+		due_after(tier->repair_tried, pause_ms(tier->interval_ms, tier->repair_failures), now) <= now;
+}
+
+static void
 log_fold(const ScheduledTier *tier, bool folded, instr_time duration)
 {
 	double		ms = INSTR_TIME_GET_MILLISEC(duration);
@@ -386,6 +417,8 @@ aggwin_schedule_fold_next(AggwinSchedule *schedule, TimestampTz *next_due)
 		return false;
 
 	call.tier = tier;
+	call.turn = CurrentMemoryContext;
+	call.repairs = repair_is_due(tier) ? REPAIR_AGAIN : REPAIR_FRESH;
 	pgstat_report_activity(STATE_RUNNING, psprintf("folding %s", tier->name));
 	tier->tried = GetCurrentTimestamp();
 	INSTR_TIME_SET_CURRENT(start);
@@ -395,16 +428,22 @@ aggwin_schedule_fold_next(AggwinSchedule *schedule, TimestampTz *next_due)
 
 	if (error)
 	{
-		FailureReport report = {.key = tier->key, .message = error->message};
-
 		tier->tried = GetCurrentTimestamp();
 		tier->failures++;
-		(void) aggwin_attempt(record_failure, &report);
+		report_failure(tier, error->message);
 	}
 	else
 	{
 		tier->failures = 0;
 		tier->more = call.result == FOLD_MORE;
+		if (call.repair_error)
+		{
+			tier->repair_tried = GetCurrentTimestamp();
+			tier->repair_failures++;
+			report_failure(tier, call.repair_error);
+		}
+		else if (call.repairs == REPAIR_AGAIN && call.result != FOLD_MORE)
+			tier->repair_failures = 0;
 		log_fold(tier, call.result != FOLD_NOTHING, duration);
 	}
 	pgstat_report_stat(call.result != FOLD_NOTHING || error != NULL);
