@@ -78,6 +78,11 @@ SELECT register_mergeable('first(anyelement, timestamptz)', 'merge_first(timed)'
 SELECT unregister_mergeable('uniq(text)');
 SELECT unregister_mergeable('first(anyelement, timestamptz)');
 SELECT unregister_mergeable(0);
+SELECT register_mergeable('uniq(text)', 'uniq_merge_2(text[])', exact => 'size(text[])');
+SELECT register_mergeable('uniq(text)', 'uniq_merge_2(text[])', exact => 'pg_catalog.starts_with(text, text)');
+SELECT register_mergeable('uniq(text)', 'uniq_merge_2(text[])', exact => 'uniq_merge_2(text[])');
+SELECT register_mergeable('uniq(text)', 'uniq_merge_2(text[])', exact => 'changing(text[])');
+SELECT register_mergeable('uniq(text)', 'uniq_merge_2(text[])', exact => 0);
 SELECT * FROM aggwin.mergeable WHERE NOT preset;
 
 -- An aggregate's owner may register it, nobody else ---------------------------------
@@ -239,6 +244,43 @@ SELECT drop_rollup('m');
 SELECT unregister_mergeable('"Neu.es"."Das Beste"("Neu.es"."Laune")');
 SELECT unregister_mergeable('"Neu.es"."Das Beste"("Neu.es"."Laune")');
 DROP AGGREGATE sorted(anycompatible);
+SELECT count(*) FROM aggwin.mergeable WHERE NOT preset;
+
+-- What does not always merge exactly ---------------------------------------------
+
+-- The longest value if it is the only one of its length, otherwise the rows have to be counted.
+CREATE TYPE longest AS (value text, sure boolean);
+CREATE FUNCTION longer(longest, text) RETURNS longest LANGUAGE sql IMMUTABLE RETURN
+	CASE WHEN $2 IS NULL OR length($2) < length(($1).value) THEN $1 WHEN length($2) = length(($1).value)
+		THEN ROW(least($2 COLLATE "C", ($1).value), true)::longest ELSE ROW($2, true)::longest END;
+CREATE FUNCTION longer(longest, longest) RETURNS longest LANGUAGE sql IMMUTABLE STRICT RETURN
+	CASE WHEN length(($2).value) < length(($1).value) THEN $1 WHEN length(($2).value) = length(($1).value)
+		THEN ROW(repeat('?', length(($1).value)), false)::longest ELSE $2 END;
+CREATE FUNCTION longest_value(longest) RETURNS text LANGUAGE sql IMMUTABLE RETURN ($1).value;
+CREATE FUNCTION is_sure(longest) RETURNS boolean LANGUAGE sql IMMUTABLE RETURN ($1).sure;
+CREATE AGGREGATE longest(text) (SFUNC = longer, STYPE = longest);
+CREATE AGGREGATE longest_value(text) (SFUNC = longer, STYPE = longest, FINALFUNC = longest_value);
+CREATE AGGREGATE longest_of(longest) (SFUNC = longer, STYPE = longest);
+SELECT register_mergeable('longest_value(text)', 'longest_of(longest)', 'longest(text)', 'longest_value(longest)', exact => 'is_sure(longest)');
+ALTER FUNCTION is_sure(longest) RENAME TO is_certain;
+SELECT aggregate, exact FROM aggwin.mergeable WHERE exact ~ 'certain';
+SELECT make_rollup('l', 'SELECT time_bucket(''1 hour'', ts) AS hour, k, longest_value(v), longest_value(v) FILTER (WHERE n > 1) AS some FROM src GROUP BY 1, 2');
+INSERT INTO src VALUES ('2026-02-01 10:00Z', 'a', 'abc', 1);
+INSERT INTO src VALUES ('2026-02-01 10:00Z', 'a', 'xyz', 2), ('2026-02-01 10:00Z', 'b', NULL, 2);
+SELECT * FROM compare('l');
+SELECT * FROM fold_and_compare('l');
+INSERT INTO src VALUES ('2026-02-01 10:00Z', 'a', 'longer', 3);
+INSERT INTO src VALUES ('2026-02-01 10:00Z', 'a', 'longes', 1), (NULL, 'a', 'longes', 1);
+SELECT * FROM fold_and_compare('l');
+SELECT * FROM fold_and_compare('l');
+SELECT refresh('l');
+SELECT * FROM l WHERE hour IS NULL OR hour > '2026-02-01Z' ORDER BY 1;
+SELECT drop_tier(add_tier('l', '1 day', keys => '{k}'));
+SELECT add_tier('l', '1 day', keys => '{}');
+DROP FUNCTION is_certain(longest);
+SELECT drop_rollup('l');
+DROP VIEW l_plain;
+DROP FUNCTION is_certain(longest);
 SELECT count(*) FROM aggwin.mergeable WHERE NOT preset;
 
 -- first() and last() ---------------------------------------------------------------

@@ -68,8 +68,6 @@ SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', 
 SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
 	mode() WITHIN GROUP (ORDER BY v) FROM floats GROUP BY 1 $$);
 SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
-	counter_agg(ts, v) FROM floats GROUP BY 1 $$);
-SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
 	histogram_quantile(0.5, v, v) FROM floats GROUP BY 1 $$);
 SELECT aggwin.create_rollup('refused', $$ SELECT aggwin.time_bucket('1 second', ts) AS s,
 	array_agg(v) FROM floats GROUP BY 1 $$);

@@ -222,7 +222,7 @@ mergeable_hint(Oid aggregate)
 {
 	if (aggregate >= FirstNormalObjectId && get_func_namespace(aggregate) != aggwin_schema())
 		return "If another aggregate merges its results, register both by aggwin.register_mergeable().";
-	return "Mergeable are count, sum, avg, min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor, the stddev and variance families, aggwin's hist_agg, exp_hist_agg, topk_agg, stats_agg, first, last and merge, and the aggregates in table aggwin.mergeable.";
+	return "Mergeable are count, sum, avg, min, max, bool_and, bool_or, every, bit_and, bit_or, bit_xor, the stddev and variance families, aggwin's hist_agg, exp_hist_agg, topk_agg, stats_agg, counter_agg, first, last and merge, and the aggregates in table aggwin.mergeable.";
 }
 
 /* Refuse an aggregate call that cannot be merged, with the way out. */
@@ -250,14 +250,6 @@ check_aggregate(Aggref *aggref, CheckContext *context)
 	if (aggref->aggorder != NIL)
 		refuse(text, aggref->location, "ORDER BY inside an aggregate",
 			   "Mergeable aggregates do not depend on the order of rows.");
-	if (aggwin_is_counter(aggref->aggtype))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("aggregate %s cannot be used in a rollup query",
-						format_procedure(aggref->aggfnoid)),
-				 errdetail("Counters whose times overlap do not merge exactly, and the rows of two statements may overlap."),
-				 errhint("Aggregate the source when you read, or keep counters in a table of your own."),
-				 place(text, aggref->location)));
 	if (!aggwin_decomposable(aggref))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

@@ -49,6 +49,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "rollup/exact_sql.h"
 #include "rollup/fold_sql.h"
 #include "rollup/restore.h"
 #include "storage/lmgr.h"
@@ -154,6 +155,17 @@ aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls, const
 	fold->wrote = true;
 }
 
+/* Groups that did not merge exactly: a statement returned where, in two columns. */
+static void
+mark_inexact(Fold *fold, int column)
+{
+	bool		isnull;
+
+	if (aggwin_may_be_inexact(fold->spec))
+		aggwin_add_mark(fold, 'i', fold->level, aggwin_spi_value(column, &isnull),
+						DatumGetBool(aggwin_spi_value(column + 1, &isnull)));
+}
+
 static void
 merge(Fold *fold)
 {
@@ -179,6 +191,7 @@ merge(Fold *fold)
 	take_watermark(fold, 3);
 	fold->late_dropped += DatumGetInt64(aggwin_spi_value(4, &isnull));
 	fold->wrote = true;
+	mark_inexact(fold, 5);
 }
 
 static void
@@ -194,6 +207,7 @@ merge_above(Fold *fold)
 					SPI_OK_SELECT, 1, types, values, null_flags);
 	fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
 	fold->wrote = true;
+	mark_inexact(fold, 3);
 }
 
 /* As the rollup's owner: all that evaluates what users have written. */

@@ -10,6 +10,7 @@
 #include "rollup/fold_sql.h"
 
 #include "lib/stringinfo.h"
+#include "rollup/exact_sql.h"
 
 static char *
 pending(const char *alias)
@@ -115,13 +116,25 @@ merge_into(const RollupSpec *spec, const RollupNames *names, int level,
 		appendStringInfo(&s, ((Partial *) lfirst(lc))->combine, psprintf("st.p%d", i),
 						 psprintf("excluded.p%d", i));
 	}
+	if (aggwin_may_be_inexact(spec))
+		appendStringInfoString(&s, aggwin_sql_returning_exact(spec, "st"));
 	appendStringInfoChar(&s, ')');
 	return s.data;
 }
 
+/* Columns at the end of the result: spans and nulls of what is not exact. */
+static char *
+inexact(const RollupSpec *spec, const RollupNames *names, int level)
+{
+	if (!aggwin_may_be_inexact(spec))
+		return "";
+	return psprintf(", %s", aggwin_sql_inexact_stored(spec, aggwin_tier(names, level)));
+}
+
 /*
  * Move the pending deltas into state. Returns the number of rows they stand
- * for, of deltas, the new watermark, and how many of the rows came too late.
+ * for, of deltas, the new watermark, and how many of the rows came too late;
+ * then, if not all partials always merge exactly, where they did not.
  * $3 watermark, $4 max_future, $5 closed and $6 expired spans
  */
 char *
@@ -136,22 +149,23 @@ aggwin_sql_merge(const RollupSpec *spec, const RollupNames *names, bool closed,
 					" gone AS (SELECT * FROM listed UNION ALL SELECT * FROM newer),"
 					" %2$s"
 					" SELECT coalesce(aggwin.bigint_sum(u.n), 0), count(*), %3$s,"
-					" coalesce(aggwin.bigint_sum(abs(u.n)) FILTER (WHERE %4$s), 0) FROM gone AS u",
+					" coalesce(aggwin.bigint_sum(abs(u.n)) FILTER (WHERE %4$s), 0)%5$s FROM gone AS u",
 					aggwin_tier(names, 0)->delta,
 					merge_into(spec, names, 0, closed ? psprintf("NOT %s", late) : NULL, kept),
-					watermark(spec, "$3", "$4"), late);
+					watermark(spec, "$3", "$4"), late, inexact(spec, names, 0));
 }
 
-/* The same of a level above: the numbers of rows and of deltas. $1 expired */
+/* The same of a level above: the numbers of rows and of deltas, and the end. $1 expired */
 char *
 aggwin_sql_merge_above(const RollupSpec *spec, const RollupNames *names,
 					   int level, bool expired)
 {
 	return psprintf("WITH gone AS (DELETE FROM %s AS d RETURNING d.*), %s"
-					" SELECT coalesce(aggwin.bigint_sum(u.n), 0), count(*) FROM gone AS u",
+					" SELECT coalesce(aggwin.bigint_sum(u.n), 0), count(*)%s FROM gone AS u",
 					aggwin_tier(names, level)->delta,
 					merge_into(spec, names, level, NULL,
-							   expired ? "NOT coalesce(u.bucket <@ $1, false)" : NULL));
+							   expired ? "NOT coalesce(u.bucket <@ $1, false)" : NULL),
+					inexact(spec, names, level));
 }
 
 /*

@@ -166,6 +166,7 @@ read_row(HeapTuple tuple, TupleDesc desc)
 	row->stored_name = text_column(tuple, Anum_mergeable_stored, desc);
 	row->merge_name = text_column(tuple, Anum_mergeable_merge, desc);
 	row->final_name = text_column(tuple, Anum_mergeable_final, desc);
+	row->exact_name = text_column(tuple, Anum_mergeable_exact, desc);
 	value = heap_getattr(tuple, Anum_mergeable_constants, desc, &isnull);
 	row->constants = aggwin_text_list(DatumGetArrayTypeP(value));
 	row->preset = DatumGetBool(heap_getattr(tuple, Anum_mergeable_preset, desc, &isnull));
@@ -203,6 +204,8 @@ resolve(Mergeable *row)
 	row->merge = function_of(row->merge_name, extension);
 	if (row->final_name != NULL)
 		row->final = function_of(row->final_name, extension);
+	if (row->exact_name != NULL)
+		row->exact = function_of(row->exact_name, extension);
 }
 
 /* What was registered, presets excepted. */
@@ -269,5 +272,6 @@ bool
 aggwin_mergeable_is_whole(const Mergeable *row)
 {
 	return OidIsValid(row->aggregate) && OidIsValid(row->stored) &&
-		OidIsValid(row->merge) && (row->final_name == NULL || OidIsValid(row->final));
+		OidIsValid(row->merge) && (row->final_name == NULL || OidIsValid(row->final)) &&
+		(row->exact_name == NULL || OidIsValid(row->exact));
 }

@@ -18,6 +18,7 @@ enum
 	Anum_mergeable_constants,
 	Anum_mergeable_merge,
 	Anum_mergeable_final,
+	Anum_mergeable_exact,
 	Anum_mergeable_preset,
 };
 
@@ -29,12 +30,14 @@ typedef struct Mergeable
 	char	   *stored_name;
 	char	   *merge_name;
 	char	   *final_name;		/* NULL: the merged result is the answer */
+	char	   *exact_name;		/* NULL: merging never loses anything */
 	List	   *constants;		/* char *, arguments of stored beyond aggregate's */
 	bool		preset;
 	Oid			aggregate;
 	Oid			stored;
 	Oid			merge;
 	Oid			final;
+	Oid			exact;
 } Mergeable;
 
 /* mergeable.c */

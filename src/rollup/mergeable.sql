@@ -7,6 +7,7 @@ CREATE TABLE aggwin.mergeable (
 	constants text[] NOT NULL DEFAULT '{}',
 	merge text NOT NULL,
 	final text,
+	exact text,
 	preset boolean NOT NULL DEFAULT false,
 	UNIQUE NULLS NOT DISTINCT (extension, aggregate)
 );
@@ -17,6 +18,7 @@ COMMENT ON COLUMN aggwin.mergeable.stored IS 'aggregate over the same arguments 
 COMMENT ON COLUMN aggwin.mergeable.constants IS 'further arguments of the stored aggregate';
 COMMENT ON COLUMN aggwin.mergeable.merge IS 'aggregate that makes one of many stored results';
 COMMENT ON COLUMN aggwin.mergeable.final IS 'function from the merged result to what the called aggregate returns';
+COMMENT ON COLUMN aggwin.mergeable.exact IS 'function that says of a merged result whether merging has lost nothing';
 COMMENT ON COLUMN aggwin.mergeable.preset IS 'came with aggwin';
 GRANT SELECT ON aggwin.mergeable TO PUBLIC;
 SELECT pg_catalog.pg_extension_config_dump('aggwin.mergeable', 'WHERE NOT preset');
@@ -52,15 +54,22 @@ SELECT 'aggwin',
 FROM (VALUES ('first'), ('last')) AS s (side),
 	(VALUES ('timestamp with time zone'), ('timestamp without time zone'), ('date'), ('bigint')) AS t (type);
 
+-- Gaps of a bucket's counter need not stay open once all of its rows are in.
+INSERT INTO aggwin.mergeable (extension, aggregate, stored, merge, final, exact, preset) VALUES
+	('aggwin', 'counter_agg(timestamp with time zone,double precision)', 'counter_agg(timestamp with time zone,double precision)',
+		'merge(counter)', 'counter_closed(counter)', 'is_exact(counter)', true),
+	('aggwin', 'merge(counter)', 'merge(counter)', 'merge(counter)', NULL, 'is_exact(counter)', true);
+
 CREATE FUNCTION aggwin.register_mergeable(
 	aggregate regprocedure,
 	merge regprocedure,
 	stored regprocedure DEFAULT NULL,
 	final regprocedure DEFAULT NULL,
-	constants text[] DEFAULT '{}'
+	constants text[] DEFAULT '{}',
+	exact regprocedure DEFAULT NULL
 ) RETURNS void
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_register_mergeable';
-COMMENT ON FUNCTION aggwin.register_mergeable(regprocedure, regprocedure, regprocedure, regprocedure, text[])
+COMMENT ON FUNCTION aggwin.register_mergeable(regprocedure, regprocedure, regprocedure, regprocedure, text[], regprocedure)
 	IS 'let rollups use an aggregate whose results another one merges';
 
 CREATE FUNCTION aggwin.unregister_mergeable(aggregate regprocedure) RETURNS void

@@ -5,6 +5,7 @@
  *      stored(a, …, constants) -> s    run over rows, its result is kept
  *      merge(s) -> s                   run over what is kept
  *      final(s [, NULL::r]) -> r       run over what was merged
+ *      exact(s) -> boolean             likewise
  *
  * Asked when aggregates are registered, and again each time that they are
  * used: extensions change what they offer, and presets are not registered.
@@ -138,22 +139,30 @@ check_merge(const Signature *stored, const Signature *merge)
 			 errhint("It has to take one argument, of the type that is stored, and to return that type.")));
 }
 
+/* Functions that are applied to what was merged. */
+static void
+check_plain_function(const Signature *function, const char *use)
+{
+	check_not_temporary(function->funcid);
+	if (function->kind != PROKIND_FUNCTION || function->returns_set || function->variadic)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("%s cannot be the function \"%s\"", format_procedure(function->funcid), use),
+				 errdetail("It is not a plain function that returns one value.")));
+	if (func_volatile(function->funcid) != PROVOLATILE_IMMUTABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("function %s is not immutable and cannot be the function \"%s\"",
+						format_procedure(function->funcid), use),
+				 errhint("If what it returns depends on its arguments only, declare it IMMUTABLE.")));
+}
+
 static void
 check_final(const Signature *aggregate, const Signature *stored, const Signature *final)
 {
 	bool		fits;
 
-	if (final->kind != PROKIND_FUNCTION || final->returns_set || final->variadic)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("%s cannot be a final function", format_procedure(final->funcid)),
-				 errdetail("It is not a plain function that returns one value.")));
-	if (func_volatile(final->funcid) != PROVOLATILE_IMMUTABLE)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("function %s is not immutable and cannot be a final function",
-						format_procedure(final->funcid)),
-				 errhint("If what it returns depends on its arguments only, declare it IMMUTABLE.")));
+	check_plain_function(final, "final");
 
 	/* The second argument only tells the type of the result. */
 	fits = final->count >= 1 && final->types[0] == stored->result &&
@@ -170,14 +179,29 @@ check_final(const Signature *aggregate, const Signature *stored, const Signature
 }
 
 static void
+check_exact(const Signature *stored, const Signature *exact)
+{
+	check_plain_function(exact, "exact");
+	if (exact->count != 1 || exact->types[0] != stored->result || exact->result != BOOLOID)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+				 errmsg("function %s does not tell whether merging was exact",
+						format_procedure(exact->funcid)),
+				 errdetail("What is stored is of type %s.", format_type_be(stored->result)),
+				 errhint("It has to take one argument, of that type, and to return boolean.")));
+}
+
+static void
 refuse_missing(const Mergeable *row)
 {
-	const char *missing = row->final_name;
+	const char *missing = row->exact_name;
 
 	if (!OidIsValid(row->stored))
 		missing = row->stored_name;
 	else if (!OidIsValid(row->merge))
 		missing = row->merge_name;
+	else if (row->final_name != NULL && !OidIsValid(row->final))
+		missing = row->final_name;
 	ereport(ERROR,
 			(errcode(ERRCODE_UNDEFINED_FUNCTION),
 			 errmsg("aggregate %s cannot be merged any more", row->aggregate_name),
@@ -212,7 +236,6 @@ aggwin_check_mergeable(const Mergeable *row)
 	{
 		Signature	final = signature_of(row->final);
 
-		check_not_temporary(row->final);
 		check_final(&aggregate, &stored, &final);
 	}
 	else if (stored.result != aggregate.result)
@@ -223,6 +246,12 @@ aggwin_check_mergeable(const Mergeable *row)
 				 errdetail("The first returns type %s, the second %s.",
 						   format_type_be(stored.result), format_type_be(aggregate.result)),
 				 errhint("Name a function from the first type to the second as \"final\".")));
+	if (OidIsValid(row->exact))
+	{
+		Signature	exact = signature_of(row->exact);
+
+		check_exact(&stored, &exact);
+	}
 }
 
 /* The constants as nodes. Calls the input functions of their types. */

@@ -160,11 +160,13 @@ static void
 insert_row(const Mergeable *row)
 {
 	Oid			extension = getExtensionOfObject(ProcedureRelationId, row->aggregate);
-	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID};
+	Oid			types[] = {TEXTOID, TEXTOID, TEXTOID, TEXTARRAYOID, TEXTOID, TEXTOID, TEXTOID};
 	Datum		values[lengthof(types)] = {0};
 	char		nulls[lengthof(types)];
-	Oid			functions[] = {InvalidOid, row->aggregate, row->stored, InvalidOid, row->merge, row->final};
-	char	   *names[] = {NULL, row->aggregate_name, row->stored_name, NULL, row->merge_name, row->final_name};
+	Oid			functions[] = {InvalidOid, row->aggregate, row->stored, InvalidOid,
+	row->merge, row->final, row->exact};
+	char	   *names[] = {NULL, row->aggregate_name, row->stored_name, NULL,
+	row->merge_name, row->final_name, row->exact_name};
 	ArrayBuildState *constants = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 	ListCell   *lc;
 
@@ -187,13 +189,13 @@ insert_row(const Mergeable *row)
 								TEXTOID, CurrentMemoryContext);
 	values[3] = makeArrayResult(constants, CurrentMemoryContext);
 	nulls[3] = ' ';
-	aggwin_spi_run_args("INSERT INTO aggwin.mergeable (extension, aggregate, stored, constants, merge, final)"
-						" VALUES ($1, $2, $3, $4, $5, $6)",
+	aggwin_spi_run_args("INSERT INTO aggwin.mergeable (extension, aggregate, stored, constants, merge, final, exact)"
+						" VALUES ($1, $2, $3, $4, $5, $6, $7)",
 						SPI_OK_INSERT, lengthof(types), types, values, nulls);
 }
 
 /*
- * aggwin.register_mergeable(aggregate, merge, stored, final, constants): see
+ * aggwin.register_mergeable(aggregate, merge, stored, final, constants, exact): see
  * doc/reference.md.
  */
 Datum
@@ -210,6 +212,7 @@ aggwin_register_mergeable(PG_FUNCTION_ARGS)
 	row.merge = PG_GETARG_OID(1);
 	row.stored = PG_ARGISNULL(2) ? row.aggregate : PG_GETARG_OID(2);
 	row.final = PG_ARGISNULL(3) ? InvalidOid : PG_GETARG_OID(3);
+	row.exact = PG_ARGISNULL(5) ? InvalidOid : PG_GETARG_OID(5);
 	if (!PG_ARGISNULL(4))
 	{
 		ArrayType  *constants = PG_GETARG_ARRAYTYPE_P(4);
@@ -226,6 +229,8 @@ aggwin_register_mergeable(PG_FUNCTION_ARGS)
 	check_exists(row.stored);
 	if (!PG_ARGISNULL(3))
 		check_exists(row.final);
+	if (!PG_ARGISNULL(5))
+		check_exists(row.exact);
 	refuse_known(row.aggregate);
 
 	lock_table();
@@ -373,7 +378,8 @@ is_renamed(const Mergeable *row)
 		!has_name(row->aggregate, extension, row->aggregate_name) ||
 		!has_name(row->stored, extension, row->stored_name) ||
 		!has_name(row->merge, extension, row->merge_name) ||
-		!has_name(row->final, extension, row->final_name);
+		!has_name(row->final, extension, row->final_name) ||
+		!has_name(row->exact, extension, row->exact_name);
 }
 
 Datum

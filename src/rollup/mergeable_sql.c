@@ -109,6 +109,7 @@ aggwin_mergeable_partial(const Mergeable *row, Aggref *aggref, List *context,
 
 	partial->aggregate = deparse_expression((Node *) call, context, true, true);
 	partial->merge = function_in_sql(row->merge);
+	partial->exact = OidIsValid(row->exact) ? function_in_sql(row->exact) : NULL;
 	if (own)
 	{
 		partial->row = first_transition(function_in_sql(transition_of(row->stored)),

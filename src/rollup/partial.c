@@ -116,12 +116,9 @@ find_variance(const char *name)
 	return NULL;
 }
 
-/*
- * Parts of a counter that overlap in time do not merge exactly, and the rows of
- * statements do overlap.
- */
-bool
-aggwin_is_counter(Oid type)
+/* Parts of a counter that overlap in time do not merge exactly. */
+static bool
+is_counter(Oid type)
 {
 	Oid			counter = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 										  CStringGetDatum("counter"),
@@ -149,7 +146,7 @@ summary_transition(Aggref *aggref)
 		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
 	if (form->aggtranstype == aggref->aggtype &&
-		!aggwin_is_counter(aggref->aggtype) &&
+		!is_counter(aggref->aggtype) &&
 		OidIsValid(LookupFuncName(list_make2(makeString("aggwin"), makeString("merge")),
 								  1, &aggref->aggtype, true)))
 		transition = form->aggtransfn;
@@ -201,8 +198,8 @@ is_float(Oid type)
  * that merges it.
  */
 static char *
-add_partial(Call *call, char *aggregate, char *row, const char *merge,
-			const char *combine)
+add_inexact_partial(Call *call, char *aggregate, char *row, const char *merge,
+					const char *combine, const char *exact)
 {
 	RollupSpec *spec = call->spec;
 	Partial    *partial;
@@ -228,8 +225,17 @@ add_partial(Call *call, char *aggregate, char *row, const char *merge,
 	partial->row = row;
 	partial->merge = merge;
 	partial->combine = combine;
+	partial->exact = exact;
 	spec->partials = lappend(spec->partials, partial);
 	return psprintf("%s(u.p%d)", merge, number);
+}
+
+/* The same of one that always merges exactly. */
+static char *
+add_partial(Call *call, char *aggregate, char *row, const char *merge,
+			const char *combine)
+{
+	return add_inexact_partial(call, aggregate, row, merge, combine, NULL);
 }
 
 static char *
@@ -378,7 +384,8 @@ decompose_registered(Call *call, Aggref *aggref, List *context)
 	aggwin_check_mergeable(registered);
 	if (!aggwin_mergeable_partial(registered, aggref, context, &partial))
 		call->spec->batch_only = true;
-	merged = add_partial(call, partial.aggregate, partial.row, partial.merge, partial.combine);
+	merged = add_inexact_partial(call, partial.aggregate, partial.row, partial.merge,
+								 partial.combine, partial.exact);
 	return aggwin_mergeable_final(registered, aggref, merged);
 }
 

@@ -35,6 +35,9 @@ typedef struct Partial
 								 * NULL of its type if the spec is batch_only */
 	const char *merge;			/* name of the aggregate that merges stored values */
 	const char *combine;		/* format of two stored values, may be NULL each */
+	const char *exact;			/* name of the function that says of a merged
+								 * value whether it is what all rows would have
+								 * given; NULL: it always is */
 } Partial;
 
 /* An aggregate call of the query and how to answer it from merged partials. */
@@ -80,7 +83,6 @@ extern Oid	aggwin_check_query(Query *query, const char *text);
 extern void aggwin_check_source(Oid relid);
 
 /* partial.c */
-extern bool aggwin_is_counter(Oid type);
 extern bool aggwin_knows_aggregate(Aggref *aggref);
 extern bool aggwin_decomposable(Aggref *aggref);
 extern char *aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context);

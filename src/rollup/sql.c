@@ -263,6 +263,18 @@ aggwin_sql_row(const RollupSpec *spec)
 	return s.data;
 }
 
+/* A bucket as a span. The buckets of infinite times have no end. */
+char *
+aggwin_sql_bucket_span(const RollupSpec *spec, const Tier *tier, const char *bucket)
+{
+	char	   *end = aggwin_sql_bucket_end(spec, tier, bucket);
+
+	if (spec->time->clock == NULL)
+		return psprintf("%s(%s, %s)", spec->time->range, bucket, end);
+	return psprintf("CASE WHEN isfinite(%2$s) THEN %1$s(%2$s, %3$s) ELSE %1$s(%2$s, %2$s, '[]') END",
+					spec->time->range, bucket, end);
+}
+
 /* The spans, the NULL flag and the number of buckets that a statement touched. */
 char *
 aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows)
@@ -270,8 +282,6 @@ aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows)
 	StringInfoData buckets;
 	const char *bucket = linitial(spec->key_texts);
 	const char *where = spec->where ? spec->where : "true";
-	char	   *end = aggwin_sql_bucket_end(spec, NULL, "b.bucket");
-	char	   *span;
 
 	initStringInfo(&buckets);
 	if (old_rows)
@@ -283,16 +293,8 @@ aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows)
 		appendStringInfo(&buckets, "SELECT %s AS bucket FROM %s AS e WHERE %s",
 						 bucket, AGGWIN_NEW_ROWS, where);
 
-	/* The buckets of infinite times have no end. */
-	if (spec->time->clock != NULL)
-		span = psprintf("CASE WHEN isfinite(b.bucket) THEN %1$s(b.bucket, %2$s)"
-						" ELSE %1$s(b.bucket, b.bucket, '[]') END",
-						spec->time->range, end);
-	else
-		span = psprintf("%s(b.bucket, %s)", spec->time->range, end);
-
 	return psprintf("SELECT coalesce(range_agg(%s) FILTER (WHERE b.bucket IS NOT NULL), '{}'),"
 					" coalesce(bool_or(b.bucket IS NULL), false), count(*)"
 					" FROM (SELECT DISTINCT t.bucket FROM (%s) AS t) AS b",
-					span, buckets.data);
+					aggwin_sql_bucket_span(spec, NULL, "b.bucket"), buckets.data);
 }

@@ -30,6 +30,7 @@ extern char *aggwin_sql_groups_in_spans(const RollupSpec *spec, const char *sour
 										const char *spans, const char *nulls,
 										const char *scans, bool latest);
 extern char *aggwin_sql_scans(const char *spans, int max_scans);
+extern char *aggwin_sql_bucket_span(const RollupSpec *spec, const Tier *tier, const char *bucket);
 extern char *aggwin_sql_in_span(const RollupSpec *spec, const char *value);
 extern char *aggwin_sql_covered(const char *bucket, const char *spans,
 								const char *nulls);

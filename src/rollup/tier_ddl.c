@@ -18,6 +18,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
+#include "rollup/exact_sql.h"
 #include "rollup/fold_sql.h"
 #include "rollup/parts.h"
 #include "utils/array.h"
@@ -79,6 +80,14 @@ choose_keys(Tier *tier, const Tier *below, const RollupSpec *spec, ArrayType *na
 		tier->keys = list_append_unique_int(tier->keys, key);
 	}
 	list_sort(tier->keys, list_int_cmp);
+	/* Groups of the tier below that become one would overlap. */
+	if (aggwin_may_be_inexact(spec) &&
+		list_length(tier->keys) < list_length(aggwin_tier_keys(spec, below)))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a tier of this rollup must keep all keys"),
+				 errdetail("The rollup has counters or others whose results do not merge exactly from one key to another."),
+				 errhint("Sum up what you ask of them when you read the view.")));
 }
 
 static Datum

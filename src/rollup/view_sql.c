@@ -31,7 +31,7 @@
  */
 #include "postgres.h"
 
-#include "rollup/sql.h"
+#include "rollup/exact_sql.h"
 
 #include "core/spi_util.h"
 #include "lib/stringinfo.h"
@@ -193,6 +193,8 @@ aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
 {
 	StringInfoData s;
 
+	bool		may_be_inexact = aggwin_may_be_inexact(spec);
+
 	initStringInfo(&s);
 	appendStringInfo(&s,
 					 "WITH folded AS MATERIALIZED ("
@@ -207,23 +209,32 @@ aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
 					 " UNION ALL "
 					 "SELECT i.kind, i.level, i.spans, i.nulls FROM %1$s AS i"
 					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f) AND i.xid <= " AGGWIN_LAST_XID
-					 ") AS i), "
-					 "w0 AS MATERIALIZED (SELECT v.spans, v.nulls, %2$s AS scans FROM ("
-					 "SELECT m.invalid0 - coalesce(m.frozen, '{}') AS spans,"
-					 " m.nulls0 AND NOT m.frozen_nulls AS nulls FROM marks AS m) AS v) ",
-					 names->invalid,
+					 ") AS i), ", names->invalid);
+	if (may_be_inexact)
+		for (int j = 0; j <= level; j++)
+			appendStringInfo(&s, "%s, ", aggwin_sql_inexact_pending(spec, names, j));
+	appendStringInfo(&s, "w0 AS MATERIALIZED (SELECT v.spans, v.nulls, %s AS scans FROM ("
+					 "SELECT %s - coalesce(m.frozen, '{}') AS spans,"
+					 " %s AND NOT m.frozen_nulls AS nulls FROM %s) AS v) ",
 					 aggwin_sql_scans("v.spans",
-									  aggwin_has_time_index(spec) ? MAX_SCANS : 1));
+									  aggwin_has_time_index(spec) ? MAX_SCANS : 1),
+					 may_be_inexact ? "coalesce(m.invalid0 + x.spans, m.invalid0, x.spans)" : "m.invalid0",
+					 may_be_inexact ? "(coalesce(m.nulls0, false) OR x.nulls)" : "m.nulls0",
+					 may_be_inexact ? "marks AS m, x0 AS x" : "marks AS m");
 	for (int j = 1; j <= level; j++)
 	{
-		char	   *both = psprintf("coalesce(w.spans, '{}') + coalesce(m.invalid%d, '{}')", j);
+		char	   *own = psprintf(may_be_inexact ? "coalesce(m.invalid%1$d + x.spans, m.invalid%1$d, x.spans)"
+								   : "m.invalid%1$d", j);
+		char	   *both = psprintf("coalesce(w.spans, '{}') + coalesce(%s, '{}')", own);
 
 		appendStringInfo(&s, ", w%1$d AS MATERIALIZED (SELECT"
-						 " CASE WHEN w.spans IS NULL AND m.invalid%1$d IS NULL THEN NULL"
+						 " CASE WHEN w.spans IS NULL AND %4$s IS NULL THEN NULL"
 						 " ELSE coalesce(%3$s, '{}') - coalesce(m.gone%1$d, '{}') END AS spans,"
-						 " coalesce(w.nulls, false) OR coalesce(m.nulls%1$d, false) AS nulls"
-						 " FROM marks AS m, w%2$d AS w) ",
-						 j, j - 1, aggwin_sql_widened(spec, aggwin_tier(names, j), both));
+						 " coalesce(w.nulls, false) OR coalesce(m.nulls%1$d, false)%5$s AS nulls"
+						 " FROM marks AS m, w%2$d AS w%6$s) ",
+						 j, j - 1, aggwin_sql_widened(spec, aggwin_tier(names, j), both), own,
+						 may_be_inexact ? " OR x.nulls" : "",
+						 may_be_inexact ? psprintf(", x%d AS x", j) : "");
 	}
 	return s.data;
 }

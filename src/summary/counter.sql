@@ -99,6 +99,10 @@ CREATE FUNCTION aggwin.is_exact(aggwin.counter) RETURNS boolean
 	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_counter_is_exact';
 COMMENT ON FUNCTION aggwin.is_exact(aggwin.counter) IS 'whether no parts that overlapped were merged';
 
+CREATE FUNCTION aggwin.counter_closed(aggwin.counter) RETURNS aggwin.counter
+	LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'aggwin_counter_closed';
+COMMENT ON FUNCTION aggwin.counter_closed(aggwin.counter) IS 'private: without open gaps, for nothing more comes into them';
+
 -- operators
 
 CREATE FUNCTION aggwin.counter_plus(aggwin.counter, aggwin.counter) RETURNS aggwin.counter

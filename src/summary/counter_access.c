@@ -17,6 +17,7 @@ PG_FUNCTION_INFO_V1(aggwin_counter_first_time);
 PG_FUNCTION_INFO_V1(aggwin_counter_last_time);
 PG_FUNCTION_INFO_V1(aggwin_counter_resets);
 PG_FUNCTION_INFO_V1(aggwin_counter_is_exact);
+PG_FUNCTION_INFO_V1(aggwin_counter_closed);
 PG_FUNCTION_INFO_V1(aggwin_counter_increase_all);
 PG_FUNCTION_INFO_V1(aggwin_counter_rate_all);
 PG_FUNCTION_INFO_V1(aggwin_counter_increase_between);
@@ -107,6 +108,17 @@ aggwin_counter_is_exact(PG_FUNCTION_ARGS)
 
 	aggwin_counter_get(&counter, aggwin_summary_get(PG_GETARG_DATUM(0), SUMMARY_COUNTER));
 	PG_RETURN_BOOL(counter.exact);
+}
+
+/* What an aggregate over all of the samples gives, which knows no gaps. */
+Datum
+aggwin_counter_closed(PG_FUNCTION_ARGS)
+{
+	Counter		counter;
+
+	aggwin_counter_get(&counter, aggwin_summary_get(PG_GETARG_DATUM(0), SUMMARY_COUNTER));
+	aggwin_counter_fail(aggwin_counter_close_gaps(&counter, 1));
+	PG_RETURN_POINTER(aggwin_counter_encode(&counter));
 }
 
 /*
