@@ -163,7 +163,7 @@ mark_inexact(Fold *fold, int column)
 
 	if (aggwin_may_be_inexact(fold->spec))
 		aggwin_add_mark(fold, 'i', fold->level, aggwin_spi_value(column, &isnull),
-						DatumGetBool(aggwin_spi_value(column + 1, &isnull)));
+						DatumGetBool(aggwin_spi_value(column + 1, &isnull)), NULL);
 }
 
 static void
