@@ -367,14 +367,16 @@ SELECT * FROM fold_and_compare('other');
 
 -- Errors in an expression ------------------------------------------------------
 
--- They are the statement's; where it only changes rows, those of whoever reads, like the query's.
+-- They are the statement's if that is wanted; where it only changes rows, those of whoever reads, like the query's.
 SELECT make_rollup('quotients', $$
 	SELECT aggwin.time_bucket('1 hour', ts) AS bucket, sum(100 / v) AS q FROM other_events GROUP BY 1
 $$);
 SELECT * FROM fold_and_compare('quotients');
+SET aggwin.strict_capture = on;
 INSERT INTO other_events VALUES (4, '2024-01-03Z', 'zero', 0);
 \set VERBOSITY terse
 INSERT INTO other_events SELECT 5, '2024-01-03Z', 'zero', i FROM generate_series(-20, 20) AS i;
+RESET aggwin.strict_capture;
 UPDATE other_events SET v = 0 WHERE id = 3;
 TABLE quotients_plain;
 TABLE quotients;

@@ -135,8 +135,10 @@ CALL fold_all();
 SELECT * FROM compare_all();
 
 -- A time for which there is no bucket is an error of the statement, as of the query.
+SET aggwin.strict_capture = on;
 INSERT INTO events (t) VALUES ('4714-11-24 BC');
 INSERT INTO events (i4) VALUES (-2147483648);
+RESET aggwin.strict_capture;
 SELECT * FROM compare_all();
 
 -- Rows beyond the end of the last whole bucket.

@@ -1,8 +1,9 @@
 /*
  * guc.c - the settings aggwin.*
  *
- * Every setting belongs to the server, not to a session (PGC_SIGHUP): what a
- * worker folds and what refresh() folds must be the same, whoever calls it.
+ * Settings belong to the server, not to a session (PGC_SIGHUP): what a worker
+ * folds and what refresh() folds must be the same, whoever calls it. Only how
+ * capture treats errors may differ from session to session.
  */
 #include "postgres.h"
 
@@ -19,6 +20,7 @@ int			aggwin_max_backoff = 300;
 int			aggwin_lock_timeout = 10000;
 int			aggwin_max_future = 86400;
 int			aggwin_repair_batch = 250000;
+bool		aggwin_strict_capture = false;
 int			aggwin_log_min_fold_duration = -1;
 
 static void
@@ -97,10 +99,27 @@ define_fold_settings(void)
 							NULL, NULL, NULL);
 }
 
+/*
+ * Not for everybody to set: where a table's owner relies on it to keep rows out
+ * that a rollup cannot count, a writer must not turn it off.
+ */
+static void
+define_capture_settings(void)
+{
+	DefineCustomBoolVariable("aggwin.strict_capture",
+							 "Whether a statement fails when an expression of a rollup fails for its new rows.",
+							 "Otherwise the statement succeeds, and the rollup's view answers the buckets of these rows from the source, error included, until the rows are changed or removed.",
+							 &aggwin_strict_capture,
+							 false,
+							 PGC_SUSET, 0,
+							 NULL, NULL, NULL);
+}
+
 void
 aggwin_define_settings(void)
 {
 	define_worker_settings();
 	define_fold_settings();
+	define_capture_settings();
 	MarkGUCPrefixReserved("aggwin");
 }

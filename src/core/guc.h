@@ -13,8 +13,9 @@ extern int	aggwin_worker_naptime;	/* milliseconds */
 extern int	aggwin_launcher_naptime;	/* seconds */
 extern int	aggwin_max_backoff; /* seconds */
 extern int	aggwin_lock_timeout;	/* milliseconds, 0 waits for ever */
-extern int	aggwin_max_future;
-extern int	aggwin_repair_batch;	/* seconds */
+extern int	aggwin_max_future;	/* seconds */
+extern int	aggwin_repair_batch;
+extern bool aggwin_strict_capture;
 extern int	aggwin_log_min_fold_duration;	/* milliseconds, -1 never logs */
 
 extern void aggwin_define_settings(void);

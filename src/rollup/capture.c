@@ -6,213 +6,38 @@
  * DELETE and TRUNCATE append the spans of event time that they touched, which
  * the rollup's view answers from the source until they are repaired.
  *
- * Two paths lead from rows to deltas. Few rows go through expressions that are
- * kept ready, each row a delta of its own: starting the executor would cost
- * more than the work. Many rows are grouped by a kept plan first, and so are
- * the rows of rollups that store what only an aggregate can make of them.
+ * A statement succeeds even if an expression of a rollup fails for its rows.
+ * Everything is evaluated before anything is written, as an attempt. If it
+ * fails, the spans of all the statement's rows become invalid, with the error;
+ * if even their buckets cannot be told, all event time does. The view then
+ * gives what the plain query gives: an error, as long as the row is there.
+ *
+ *      evaluate ──ok──▶ write deltas
+ *         │ error
+ *         ▼
+ *      buckets ──ok──▶ write their spans
+ *         │ error
+ *         ▼
+ *      write the span of everything
  *
  * Locking: the inserting statement holds ROW EXCLUSIVE on the source; capture
  * takes ROW EXCLUSIVE on delta or invalid, both till the end of transaction.
  */
 #include "postgres.h"
 
-#include "rollup/capture_cache.h"
-
-#include "access/genam.h"
 #include "access/sysattr.h"
-#include "access/table.h"
-#include "access/xact.h"
-#include "catalog/indexing.h"
 #include "commands/trigger.h"
-#include "core/spi_util.h"
+#include "core/catch.h"
+#include "core/guc.h"
 #include "executor/executor.h"
-#include "executor/spi.h"
-#include "miscadmin.h"
-#include "rollup/capture_write.h"
-#include "utils/builtins.h"
+#include "rollup/capture_rows.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
 PG_FUNCTION_INFO_V1(aggwin_capture);
 
-/* Up to so many rows a statement, the executor is not worth its start. */
-#define ROW_PATH_LIMIT 32
-
-/* Row path ---------------------------------------------------------------- */
-
-/*
- * Turn each new row into a delta. keys_only: only see whether state could take
- * the row's key.
- */
-static void
-capture_each_row(RollupCapture *rollup, TriggerData *trigger,
-				 DeltaWriter *writer, bool keys_only)
-{
-	Tuplestorestate *rows = trigger->tg_newtable;
-	TupleTableSlot *slot;
-	RowExpressions *expressions;
-	ExprContext *econtext;
-	Datum	   *values;
-	bool	   *isnull;
-	int			columns = keys_only ? list_length(rollup->spec->keys) : rollup->columns;
-	int			pointer;
-	bool		sandboxed = !rollup->builtin_only || rollup->depends_on_settings;
-	Sandbox		saved;
-
-	if (sandboxed)
-		aggwin_sandbox_enter(&saved, rollup->owner, true);
-	expressions = aggwin_row_expressions(rollup);
-	econtext = expressions->econtext;
-
-	slot = MakeSingleTupleTableSlot(RelationGetDescr(trigger->tg_relation),
-									&TTSOpsMinimalTuple);
-	econtext->ecxt_scantuple = slot;
-	pointer = tuplestore_alloc_read_pointer(rows, EXEC_FLAG_REWIND);
-	tuplestore_select_read_pointer(rows, pointer);
-	tuplestore_rescan(rows);
-
-	values = palloc(columns * sizeof(Datum));
-	isnull = palloc(columns * sizeof(bool));
-
-	while (tuplestore_gettupleslot(rows, true, false, slot))
-	{
-		MemoryContext old_context;
-		bool		unknown;
-		Datum		counts;
-
-		ResetExprContext(econtext);
-		old_context = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-		counts = ExecEvalExpr(expressions->states[rollup->columns], econtext,
-							  &unknown);
-		if (!unknown && DatumGetBool(counts))
-		{
-			for (int i = 0; i < columns; i++)
-				values[i] = ExecEvalExpr(expressions->states[i], econtext,
-										 &isnull[i]);
-			if (keys_only)
-				aggwin_delta_check_key(writer, values, isnull);
-			else
-				aggwin_delta_add(writer, values, isnull, columns);
-		}
-		MemoryContextSwitchTo(old_context);
-	}
-
-	ExecDropSingleTupleTableSlot(slot);
-	econtext->ecxt_scantuple = NULL;
-	ResetExprContext(econtext);
-	if (sandboxed)
-		aggwin_sandbox_leave(&saved);
-}
-
-/* Batch path -------------------------------------------------------------- */
-
-static SPIPlanPtr
-prepare(const char *sql)
-{
-	SPIPlanPtr	plan = SPI_prepare(sql, 0, NULL);
-
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	SPI_keepplan(plan);
-	return plan;
-}
-
-static void
-connect_with(TriggerData *trigger)
-{
-	int			rc;
-
-	aggwin_spi_connect();
-	rc = SPI_register_trigger_data(trigger);
-	if (rc != SPI_OK_TD_REGISTER)
-		elog(ERROR, "SPI_register_trigger_data failed: %s",
-			 SPI_result_code_string(rc));
-}
-
-/*
- * Takes groups as the executor yields them. To SPI it is one of the receivers
- * that keep rows, so that it runs the query for them.
- */
-typedef struct GroupReceiver
-{
-	DestReceiver pub;
-	DeltaWriter *writer;
-	int			columns;
-} GroupReceiver;
-
-static bool
-receive_group(TupleTableSlot *slot, DestReceiver *self)
-{
-	GroupReceiver *receiver = (GroupReceiver *) self;
-
-	slot_getallattrs(slot);
-	aggwin_delta_add(receiver->writer, slot->tts_values, slot->tts_isnull,
-					 receiver->columns);
-	return true;
-}
-
-static void
-start_groups(DestReceiver *self, int operation, TupleDesc desc)
-{
-}
-
-static void
-end_groups(DestReceiver *self)
-{
-}
-
-static void
-capture_grouped(RollupCapture *rollup, TriggerData *trigger,
-				DeltaWriter *writer)
-{
-	GroupReceiver receiver = {
-		.pub = {receive_group, start_groups, end_groups, end_groups, DestTuplestore},
-		.writer = writer,
-		.columns = rollup->columns,
-	};
-	SPIExecuteOptions options = {.read_only = true, .dest = &receiver.pub};
-	Sandbox		saved;
-	int			rc;
-
-	aggwin_sandbox_enter(&saved, rollup->owner, true);
-	/* A plan first made for a small batch must do for a large one. */
-	aggwin_pin("enable_sort", "off");
-	connect_with(trigger);
-	if (rollup->batch == NULL)
-		rollup->batch = prepare(rollup->batch_sql);
-	rc = SPI_execute_plan_extended(rollup->batch, &options);
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
-	aggwin_spi_finish();
-	aggwin_sandbox_leave(&saved);
-}
-
-static DeltaWriter *
-begin(RollupCapture *rollup)
-{
-	return aggwin_delta_begin(rollup->row.delta, rollup->types,
-							  rollup->columns + 2,
-							  list_length(rollup->spec->keys));
-}
-
-static void
-capture_insert(RollupCapture *rollup, TriggerData *trigger)
-{
-	int64		rows = tuplestore_tuple_count(trigger->tg_newtable);
-	DeltaWriter *writer;
-
-	if (rows == 0)
-		return;
-	writer = begin(rollup);
-	if (rows <= ROW_PATH_LIMIT && !rollup->spec->batch_only)
-		capture_each_row(rollup, trigger, writer, false);
-	else
-		capture_grouped(rollup, trigger, writer);
-	aggwin_delta_end(writer);
-}
-
-/* Invalid ranges ---------------------------------------------------------- */
+/* What an UPDATE has changed --------------------------------------------- */
 
 /* Is a column's value the same in both rows, byte for byte? */
 static bool
@@ -283,52 +108,138 @@ update_is_unrelated(RollupCapture *rollup, TriggerData *trigger)
 	return !any_row_differs(trigger, rollup->spec->columns);
 }
 
+/* Evaluation as an attempt ------------------------------------------------ */
+
+/* One evaluation, as a step to be attempted. */
+typedef struct Evaluation
+{
+	RollupCapture *rollup;
+	TriggerData *trigger;
+	RowsUse		use;
+	DeltaWriter *writer;		/* of deltas */
+	bool		filtered;		/* spans of rows that fulfil WHERE only */
+	TouchedSpans touched;
+} Evaluation;
+
+static void
+collect_step(void *arg)
+{
+	Evaluation *evaluation = arg;
+
+	(void) aggwin_collect_deltas(evaluation->rollup, evaluation->trigger,
+								 evaluation->use, evaluation->writer);
+}
+
+static void
+touched_step(void *arg)
+{
+	Evaluation *evaluation = arg;
+
+	aggwin_find_touched(evaluation->rollup, evaluation->trigger,
+						evaluation->filtered, &evaluation->touched);
+}
+
+static bool
+find_touched(Evaluation *evaluation, bool filtered)
+{
+	evaluation->filtered = filtered;
+	return aggwin_catch(touched_step, evaluation) == NULL;
+}
+
+/*
+ * Something failed for the rows of a change. Is it for new ones? Then what the
+ * error says, otherwise NULL: old rows that fail are about to go.
+ */
+static char *
+error_of_new_rows(RollupCapture *rollup, TriggerData *trigger)
+{
+	Evaluation	evaluation = {.rollup = rollup, .trigger = trigger, .use = ROWS_ADDED};
+	ErrorData  *error;
+
+	if (trigger->tg_newtable == NULL)
+		return NULL;
+	evaluation.writer = aggwin_begin_deltas(rollup);
+	error = aggwin_catch(collect_step, &evaluation);
+	aggwin_delta_end(evaluation.writer, false);
+	if (error != NULL && aggwin_strict_capture)
+		ReThrowError(error);
+	return error ? error->message : NULL;
+}
+
+/*
+ * Make the buckets of the statement's rows invalid, of old and new ones.
+ * failed: an expression has already failed for one of them.
+ */
+static void
+invalidate(RollupCapture *rollup, TriggerData *trigger, bool failed,
+		   const char *error)
+{
+	Evaluation	evaluation = {.rollup = rollup, .trigger = trigger};
+	TouchedSpans *touched = &evaluation.touched;
+
+	if (!failed && !find_touched(&evaluation, true))
+	{
+		failed = true;
+		error = error_of_new_rows(rollup, trigger);
+	}
+	/* Neither WHERE nor anything else but the bucket. */
+	if (failed && !find_touched(&evaluation, false))
+		aggwin_invalid_write_all_for(rollup->row.invalid, error);
+	else if (touched->buckets > 0)
+		aggwin_invalid_write(rollup->row.invalid, touched->type, touched->spans,
+							 touched->nulls, &touched->buckets, error);
+}
+
+/* Events ------------------------------------------------------------------ */
+
+static void
+capture_insert(RollupCapture *rollup, TriggerData *trigger)
+{
+	Evaluation	evaluation = {.rollup = rollup, .trigger = trigger, .use = ROWS_ADDED};
+	ErrorData  *error = NULL;
+
+	if (tuplestore_tuple_count(trigger->tg_newtable) == 0)
+		return;
+	evaluation.writer = aggwin_begin_deltas(rollup);
+	if (aggwin_strict_capture ||
+		aggwin_rows_cannot_fail(rollup, trigger, trigger->tg_newtable))
+		collect_step(&evaluation);
+	else
+		error = aggwin_catch(collect_step, &evaluation);
+	aggwin_delta_end(evaluation.writer, error == NULL);
+	if (error != NULL)
+		invalidate(rollup, trigger, true, error->message);
+}
+
+/* Would state take the keys of the new rows? False if they cannot be told. */
+static bool
+check_keys(RollupCapture *rollup, TriggerData *trigger)
+{
+	Evaluation	evaluation = {
+		.rollup = rollup,
+		.trigger = trigger,
+		.use = ROWS_KEYS,
+		.writer = aggwin_begin_deltas(rollup),
+	};
+	ErrorData  *error = aggwin_catch(collect_step, &evaluation);
+
+	aggwin_delta_end(evaluation.writer, false);
+	return error == NULL;
+}
+
 static void
 capture_change(RollupCapture *rollup, TriggerData *trigger)
 {
 	bool		update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
-	SPIPlanPtr *plan = update ? &rollup->touched_by_update
-		: &rollup->touched_by_delete;
-	MemoryContext context = CurrentMemoryContext;
-	MemoryContext spi_context;
-	Sandbox		saved;
-	bool		isnull;
-	Oid			spans_type;
-	Datum		spans;
-	bool		nulls;
-	int64		buckets;
-	int			rc;
 
 	if (tuplestore_tuple_count(trigger->tg_oldtable) == 0 ||
 		(update && update_is_unrelated(rollup, trigger)))
 		return;
 
-	if (update && rollup->varlena_keys)
-	{
-		DeltaWriter *writer = begin(rollup);
-
-		capture_each_row(rollup, trigger, writer, true);
-		aggwin_delta_end(writer);
-	}
-
-	aggwin_sandbox_enter(&saved, rollup->owner, true);
-	connect_with(trigger);
-	if (*plan == NULL)
-		*plan = prepare(aggwin_sql_touched(rollup->spec, true, update));
-	rc = SPI_execute_plan(*plan, NULL, NULL, true, 0);
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
-	spi_context = MemoryContextSwitchTo(context);
-	spans_type = SPI_gettypeid(SPI_tuptable->tupdesc, 1);
-	spans = PointerGetDatum(PG_DETOAST_DATUM_COPY(aggwin_spi_value(1, &isnull)));
-	nulls = DatumGetBool(aggwin_spi_value(2, &isnull));
-	buckets = DatumGetInt64(aggwin_spi_value(3, &isnull));
-	MemoryContextSwitchTo(spi_context);
-	aggwin_spi_finish();
-	aggwin_sandbox_leave(&saved);
-
-	if (buckets > 0)
-		aggwin_invalid_write(rollup->row.invalid, spans_type, spans, nulls, &buckets);
+	if (update && rollup->varlena_keys && !check_keys(rollup, trigger))
+		invalidate(rollup, trigger, true, error_of_new_rows(rollup, trigger));
+	else
+		invalidate(rollup, trigger, false, NULL);
 }
 
 /* The trigger ------------------------------------------------------------- */
@@ -385,8 +296,8 @@ is_own_trigger(TriggerData *trigger)
 
 /*
  * aggwin.capture(): records what the statement did for each rollup of the
- * table. An error in a rollup's expressions is the statement's error, as it
- * would be that of the plain query.
+ * table. An error in a rollup's expressions makes event time invalid for that
+ * rollup only, and is the statement's error under aggwin.strict_capture.
  */
 Datum
 aggwin_capture(PG_FUNCTION_ARGS)

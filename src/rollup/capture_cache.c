@@ -203,6 +203,7 @@ parse_expressions(RollupCapture *rollup)
 	rollup->builtin_only = true;
 	(void) foreign_walker((Node *) expressions, rollup);
 	rollup->cached = GetCachedExpression((Node *) expressions);
+	rollup->infallible = aggwin_infallible((List *) rollup->cached->expr);
 }
 
 /*
@@ -241,6 +242,8 @@ release(SourceCapture *entry)
 			FreeCachedExpression(rollup->cached);
 		if (rollup->batch != NULL)
 			SPI_freeplan(rollup->batch);
+		if (rollup->batch_of_old != NULL)
+			SPI_freeplan(rollup->batch_of_old);
 		if (rollup->touched_by_update != NULL)
 			SPI_freeplan(rollup->touched_by_update);
 		if (rollup->touched_by_delete != NULL)
@@ -286,7 +289,6 @@ build(SourceCapture *entry)
 			if (get_typlen(exprType(lfirst(key))) == -1)
 				rollup->varlena_keys = true;
 		}
-		rollup->batch_sql = aggwin_sql_batch(rollup->spec);
 		parse_expressions(rollup);
 		if (rollup->builtin_only)
 			rollup->kept = aggwin_row_expressions(rollup);

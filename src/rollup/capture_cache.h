@@ -9,6 +9,7 @@
 #include "executor/spi.h"
 #include "nodes/execnodes.h"
 #include "rollup/catalog.h"
+#include "rollup/infallible.h"
 #include "utils/plancache.h"
 
 /* The row path's expressions, executable. */
@@ -30,8 +31,8 @@ typedef struct RollupCapture
 	Oid		   *types;			/* of all its columns */
 
 	/* Plans are made when first needed. */
-	char	   *batch_sql;
 	SPIPlanPtr	batch;
+	SPIPlanPtr	batch_of_old;
 	SPIPlanPtr	touched_by_update;
 	SPIPlanPtr	touched_by_delete;
 
@@ -41,6 +42,7 @@ typedef struct RollupCapture
 	bool		custom_types;	/* mentions types that a user has made */
 	CachedExpression *cached;
 	RowExpressions *kept;		/* NULL unless builtin_only */
+	Infallible	infallible;		/* rows that need no attempt */
 } RollupCapture;
 
 typedef struct SourceCapture

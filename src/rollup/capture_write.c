@@ -1,6 +1,10 @@
 /*
  * capture_write.c - appending to a rollup's delta and invalid tables
  *
+ * Deltas are kept until all of a statement are there, and then written: to
+ * evaluate a rollup's expressions may fail, and by then nothing may be written
+ * (capture.c). Many are kept in a file.
+ *
  * Rows are put into heap and indexes directly, without a plan: these tables
  * have an index on xid, now and then its double while it is built anew, and
  * neither triggers nor constraints. Each row carries the id of the top
@@ -32,7 +36,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/timestamp.h"
+#include "utils/tuplestore.h"
 #include "utils/xid8.h"
 
 /* More would only slow down every INSERT of the source. */
@@ -52,8 +58,11 @@ typedef struct Appender
 /* Rows that go to the heap together. */
 #define CHUNK 64
 
-/* Rows are kept in memory up to this size, then written. */
+/* Rows are kept in memory up to this size, the others in a tuplestore. */
 #define MAX_BUFFERED_BYTES (4 * 1024 * 1024)
+
+/* Which keeps this much in memory itself. */
+#define TUPLESTORE_KILOBYTES 256
 
 struct DeltaWriter
 {
@@ -61,10 +70,12 @@ struct DeltaWriter
 	TupleDesc	desc;			/* a copy: slots need not count references */
 	TupleDesc	key_desc;		/* the leading columns that state is keyed by */
 	MemoryContext context;
+	ResourceOwner owner;		/* of the file, which outlives an attempt */
 	HeapTuple  *tuples;
 	int			count;
 	int			capacity;
 	Size		bytes;
+	Tuplestorestate *others;	/* that came after the tuples */
 	TupleTableSlot *slots[CHUNK];
 	Datum	   *values;
 	bool	   *isnull;
@@ -202,6 +213,7 @@ aggwin_delta_begin(Oid delta, const Oid *types, int columns, int keys)
 	for (int i = 1; i <= keys; i++)
 		TupleDescCopyEntry(writer->key_desc, i, writer->desc, i);
 	writer->context = CurrentMemoryContext;
+	writer->owner = CurrentResourceOwner;
 	writer->capacity = 8;
 	writer->tuples = palloc(writer->capacity * sizeof(HeapTuple));
 	writer->values = palloc(writer->desc->natts * sizeof(Datum));
@@ -227,42 +239,34 @@ write_chunk(DeltaWriter *writer, HeapTuple *tuples, int count)
 	}
 }
 
-static void
-flush(DeltaWriter *writer)
+/* Take up to CHUNK tuples out of those kept in a tuplestore. */
+static int
+take_others(DeltaWriter *writer, TupleTableSlot *slot, HeapTuple *tuples)
 {
-	MemoryContext context;
-	MemoryContext old_context;
+	int			count = 0;
 
-	for (int i = 0; i < Min(CHUNK, writer->count); i++)
-	{
-		if (writer->slots[i] == NULL)
-			writer->slots[i] = MakeSingleTupleTableSlot(writer->desc,
-														&TTSOpsHeapTuple);
-	}
-	context = AllocSetContextCreate(CurrentMemoryContext, "aggwin chunk",
-									ALLOCSET_DEFAULT_SIZES);
-	old_context = MemoryContextSwitchTo(context);
-	for (int done = 0; done < writer->count; done += CHUNK)
-	{
-		write_chunk(writer, writer->tuples + done,
-					Min(CHUNK, writer->count - done));
-		MemoryContextReset(context);
-	}
-	MemoryContextSwitchTo(old_context);
-	MemoryContextDelete(context);
-	writer->count = 0;
-	writer->bytes = 0;
+	while (count < CHUNK && tuplestore_gettupleslot(writer->others, true, false, slot))
+		tuples[count++] = ExecCopySlotHeapTuple(slot);
+	ExecClearTuple(slot);
+	return count;
 }
 
 static void
-refuse_key(Size size)
+write_others(DeltaWriter *writer, MemoryContext chunk_context)
 {
-	ereport(ERROR,
-			(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-			 errmsg("value too large for the key of a rollup"),
-			 errdetail("The key takes %zu bytes after compression, at most %d fit.",
-					   size, (int) MAX_KEY_SIZE),
-			 errhint("Group by something shorter, such as md5(value) or left(value, 200).")));
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(writer->desc, &TTSOpsMinimalTuple);
+	MemoryContext old_context = MemoryContextSwitchTo(chunk_context);
+	HeapTuple	tuples[CHUNK];
+	int			count;
+
+	tuplestore_rescan(writer->others);
+	while ((count = take_others(writer, slot, tuples)) > 0)
+	{
+		write_chunk(writer, tuples, count);
+		MemoryContextReset(chunk_context);
+	}
+	MemoryContextSwitchTo(old_context);
+	ExecDropSingleTupleTableSlot(slot);
 }
 
 /* The bytes that a key's values take in an index, each compressed if it can be. */
@@ -288,11 +292,11 @@ compressed_size(DeltaWriter *writer, const Datum *values, const bool *isnull)
 }
 
 /*
- * Refuse a key that state's index would not take. At fold time it would be too
- * late: the row is there, and every fold would fail.
+ * The size of a key in state's index, after compression. Below MAX_KEY_SIZE it
+ * may be told as zero.
  */
-void
-aggwin_delta_check_key(DeltaWriter *writer, const Datum *values, const bool *isnull)
+static Size
+key_size(DeltaWriter *writer, const Datum *values, const bool *isnull)
 {
 	Size		size = 0;
 	MemoryContext context;
@@ -304,7 +308,7 @@ aggwin_delta_check_key(DeltaWriter *writer, const Datum *values, const bool *isn
 			size += toast_raw_datum_size(values[i]);
 	}
 	if (size <= WIDE_KEY)
-		return;
+		return 0;
 
 	/* A batch may have many such keys, each copied here more than once. */
 	context = AllocSetContextCreate(CurrentMemoryContext, "aggwin key",
@@ -317,10 +321,50 @@ aggwin_delta_check_key(DeltaWriter *writer, const Datum *values, const bool *isn
 		size = IndexTupleSize(index_form_tuple(writer->key_desc,
 											   unconstify(Datum *, values),
 											   unconstify(bool *, isnull)));
-	if (size > MAX_KEY_SIZE)
-		refuse_key(size);
 	MemoryContextSwitchTo(old_context);
 	MemoryContextDelete(context);
+	return size;
+}
+
+/* Does state's index take this key? */
+bool
+aggwin_delta_key_fits(DeltaWriter *writer, const Datum *values, const bool *isnull)
+{
+	return key_size(writer, values, isnull) <= MAX_KEY_SIZE;
+}
+
+/*
+ * Refuse a key that state's index would not take. At fold time it would be too
+ * late: the row is there, and every fold would fail.
+ */
+void
+aggwin_delta_check_key(DeltaWriter *writer, const Datum *values, const bool *isnull)
+{
+	Size		size = key_size(writer, values, isnull);
+
+	if (size > MAX_KEY_SIZE)
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("value too large for the key of a rollup"),
+				 errdetail("The key takes %zu bytes after compression, at most %d fit.",
+						   size, (int) MAX_KEY_SIZE),
+				 errhint("Group by something shorter, such as md5(value) or left(value, 200).")));
+}
+
+/* Keep a tuple beyond those in memory, out of reach of an attempt's end. */
+static void
+keep_elsewhere(DeltaWriter *writer, HeapTuple tuple)
+{
+	if (writer->others == NULL)
+	{
+		ResourceOwner current = CurrentResourceOwner;
+
+		CurrentResourceOwner = writer->owner;
+		writer->others = tuplestore_begin_heap(false, false, TUPLESTORE_KILOBYTES);
+		CurrentResourceOwner = current;
+	}
+	tuplestore_puttuple(writer->others, tuple);
+	heap_freetuple(tuple);
 }
 
 /* Add a delta: its columns up to captured_at and xid, which are added here. */
@@ -341,36 +385,68 @@ aggwin_delta_add(DeltaWriter *writer, const Datum *values, const bool *isnull,
 	aggwin_delta_check_key(writer, values, isnull);
 	tuple = heap_form_tuple(writer->desc, writer->values, writer->isnull);
 
-	if (writer->count == writer->capacity)
-	{
-		writer->capacity *= 2;
-		writer->tuples = repalloc(writer->tuples,
-								  writer->capacity * sizeof(HeapTuple));
-	}
-	writer->tuples[writer->count++] = tuple;
-	writer->bytes += HEAPTUPLESIZE + tuple->t_len;
 	if (writer->bytes > MAX_BUFFERED_BYTES)
-		flush(writer);
+		keep_elsewhere(writer, tuple);
+	else
+	{
+		if (writer->count == writer->capacity)
+		{
+			writer->capacity *= 2;
+			writer->tuples = repalloc(writer->tuples,
+									  writer->capacity * sizeof(HeapTuple));
+		}
+		writer->tuples[writer->count++] = tuple;
+		writer->bytes += HEAPTUPLESIZE + tuple->t_len;
+	}
 	MemoryContextSwitchTo(old_context);
 }
 
-/* Write what is kept. */
-void
-aggwin_delta_end(DeltaWriter *writer)
+/* Write what is kept, in a context that each chunk leaves empty. */
+static void
+write_all(DeltaWriter *writer)
 {
-	flush(writer);
-	for (int i = 0; i < CHUNK && writer->slots[i] != NULL; i++)
+	int			slots = writer->others != NULL ? CHUNK : Min(CHUNK, writer->count);
+	MemoryContext context;
+	MemoryContext old_context;
+
+	for (int i = 0; i < slots; i++)
+		writer->slots[i] = MakeSingleTupleTableSlot(writer->desc, &TTSOpsHeapTuple);
+	context = AllocSetContextCreate(CurrentMemoryContext, "aggwin chunk",
+									ALLOCSET_DEFAULT_SIZES);
+	old_context = MemoryContextSwitchTo(context);
+	for (int done = 0; done < writer->count; done += CHUNK)
+	{
+		write_chunk(writer, writer->tuples + done,
+					Min(CHUNK, writer->count - done));
+		MemoryContextReset(context);
+	}
+	MemoryContextSwitchTo(old_context);
+	if (writer->others != NULL)
+		write_others(writer, context);
+	MemoryContextDelete(context);
+	for (int i = 0; i < slots; i++)
 		ExecDropSingleTupleTableSlot(writer->slots[i]);
+}
+
+/* Be done, with the deltas written or forgotten. */
+void
+aggwin_delta_end(DeltaWriter *writer, bool write)
+{
+	if (write)
+		write_all(writer);
+	if (writer->others != NULL)
+		tuplestore_end(writer->others);
 	close_appender(&writer->to);
 }
 
 /*
- * Make spans of the base invalid, a value of a multirange type. buckets is NULL when nobody has counted:
- * everything.
+ * Make spans of the base invalid, a value of a multirange type. buckets is NULL
+ * when nobody has counted: everything. error says why, unless it is NULL: rows
+ * have changed.
  */
 void
 aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
-					 const int64 *buckets)
+					 const int64 *buckets, const char *error)
 {
 	Oid			types[Natts_invalid] = {CHAROID, INT2OID, spans_type, BOOLOID, INT8OID, TEXTOID, TIMESTAMPTZOID, XID8OID};
 	Appender	to;
@@ -388,7 +464,10 @@ aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
 		slot->tts_values[Anum_invalid_buckets - 1] = Int64GetDatum(*buckets);
 	else
 		slot->tts_isnull[Anum_invalid_buckets - 1] = true;
-	slot->tts_isnull[Anum_invalid_error - 1] = true;
+	if (error != NULL)
+		slot->tts_values[Anum_invalid_error - 1] = CStringGetTextDatum(error);
+	else
+		slot->tts_isnull[Anum_invalid_error - 1] = true;
 	slot->tts_values[Anum_invalid_captured_at - 1] = to.now;
 	slot->tts_values[Anum_invalid_xid - 1] = to.xid;
 	ExecStoreVirtualTuple(slot);
@@ -400,7 +479,7 @@ aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
 
 /* All of event time is invalid, rows without a time included. */
 void
-aggwin_invalid_write_all(Oid invalid)
+aggwin_invalid_write_all_for(Oid invalid, const char *error)
 {
 	Oid			type = get_atttype(invalid, Anum_invalid_spans);
 	Oid			input;
@@ -411,5 +490,11 @@ aggwin_invalid_write_all(Oid invalid)
 	getTypeInputInfo(type, &input, &ioparam);
 	aggwin_invalid_write(invalid, type,
 						 OidInputFunctionCall(input, pstrdup("{(,)}"), ioparam, -1),
-						 true, NULL);
+						 true, NULL, error);
+}
+
+void
+aggwin_invalid_write_all(Oid invalid)
+{
+	aggwin_invalid_write_all_for(invalid, NULL);
 }

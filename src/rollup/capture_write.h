@@ -19,12 +19,15 @@ extern DeltaWriter *aggwin_delta_begin(Oid delta, const Oid *types, int columns,
 									   int keys);
 extern void aggwin_delta_add(DeltaWriter *writer, const Datum *values,
 							 const bool *isnull, int columns);
+extern bool aggwin_delta_key_fits(DeltaWriter *writer, const Datum *values,
+								  const bool *isnull);
 extern void aggwin_delta_check_key(DeltaWriter *writer, const Datum *values,
 								   const bool *isnull);
-extern void aggwin_delta_end(DeltaWriter *writer);
+extern void aggwin_delta_end(DeltaWriter *writer, bool write);
 
 extern void aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans,
-								 bool nulls, const int64 *buckets);
+								 bool nulls, const int64 *buckets, const char *error);
 extern void aggwin_invalid_write_all(Oid invalid);
+extern void aggwin_invalid_write_all_for(Oid invalid, const char *error);
 
 #endif							/* AGGWIN_CAPTURE_WRITE_H */

@@ -27,7 +27,7 @@
 #include "rollup/fold.h"
 
 #include "catalog/pg_type.h"
-#include "core/guard.h"
+#include "core/catch.h"
 #include "core/guc.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
@@ -230,7 +230,7 @@ attempt(Fold *fold, Extent *extent)
 	if (fold->to_repair == REPAIR_ALL)
 		compute(extent);
 	else
-		error = aggwin_guard(compute, extent);
+		error = aggwin_catch(compute, extent);
 	if (error)
 		return error;
 
@@ -324,7 +324,7 @@ repair_failed(Fold *fold, Extent *extent)
 
 	discard_delta(fold, extent);
 	error = attempt(fold, extent);
-	if (error && aggwin_guard(count_rows, extent) != NULL)
+	if (error && aggwin_catch(count_rows, extent) != NULL)
 	{
 		put_back(fold, extent, error);
 		return;

@@ -247,6 +247,15 @@ CREATE FUNCTION aggwin.rollup_pending(
 	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_rollup_pending';
 COMMENT ON FUNCTION aggwin.rollup_pending(integer, smallint) IS 'private: what a rollup has not folded yet';
 
+CREATE FUNCTION aggwin.rollup_failures(
+	rollup_id integer,
+	OUT failures bigint,
+	OUT last_error text,
+	OUT last_error_at timestamptz
+) RETURNS record
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_rollup_failures';
+COMMENT ON FUNCTION aggwin.rollup_failures(integer) IS 'private: statements whose rows a rollup could not evaluate, as long as that is pending';
+
 -- Views --------------------------------------------------------------------
 
 CREATE VIEW aggwin.rollups AS
@@ -287,15 +296,17 @@ SELECT coalesce(t.view, r.view) AS rollup,
 	pg_catalog.pg_total_relation_size(coalesce(t.delta, r.delta)) AS delta_bytes,
 	NOT aggwin.captures_everything(r.source) OR b.folded IS NULL AS dormant,
 	r.paused,
-	t.failures,
-	CASE WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN f.error END AS last_error,
-	t.last_error_at
+	t.failures + coalesce(e.failures, 0) AS failures,
+	CASE WHEN e.last_error_at >= coalesce(t.last_error_at, '-infinity') THEN e.last_error
+		WHEN pg_catalog.pg_has_role(c.relowner, 'USAGE') THEN f.error END AS last_error,
+	greatest(e.last_error_at, t.last_error_at) AS last_error_at
 FROM aggwin.rollup r
 JOIN aggwin.tier t ON t.rollup_id = r.rollup_id
 JOIN aggwin.tier b ON b.rollup_id = r.rollup_id AND b.level = 0
 LEFT JOIN aggwin.failure f ON (f.rollup_id, f.level) = (t.rollup_id, t.level)
 JOIN pg_catalog.pg_class c ON c.oid = r.view
-CROSS JOIN LATERAL aggwin.rollup_pending(r.rollup_id, t.level) p;
+CROSS JOIN LATERAL aggwin.rollup_pending(r.rollup_id, t.level) p
+LEFT JOIN LATERAL aggwin.rollup_failures(r.rollup_id) e ON t.level = 0;
 COMMENT ON VIEW aggwin.rollup_status IS 'one row a tier of a rollup: how fresh it is, how large, what went wrong';
 COMMENT ON COLUMN aggwin.rollup_status.dormant IS 'capture triggers of the source are missing or disabled, or it has not been restored to the end: the view answers from the source, nothing is folded';
 GRANT SELECT ON aggwin.rollup_status TO PUBLIC;

@@ -235,11 +235,12 @@ aggwin_sql_empty_groups(const RollupSpec *spec, const RollupNames *names)
 	return aggwin_sql_groups(spec, names->source, "true", true);
 }
 
-/* Groups of the rows that a statement inserted. */
+/* Groups of the rows that a statement added, or of those that it took away. */
 char *
-aggwin_sql_batch(const RollupSpec *spec)
+aggwin_sql_batch(const RollupSpec *spec, bool old_rows)
 {
-	return aggwin_sql_groups(spec, AGGWIN_NEW_ROWS, "true", true);
+	return aggwin_sql_groups(spec, old_rows ? AGGWIN_OLD_ROWS : AGGWIN_NEW_ROWS,
+							 "true", true);
 }
 
 /*
@@ -275,13 +276,16 @@ aggwin_sql_bucket_span(const RollupSpec *spec, const Tier *tier, const char *buc
 					spec->time->range, bucket, end);
 }
 
-/* The spans, the NULL flag and the number of buckets that a statement touched. */
+/*
+ * The spans, the NULL flag and the number of buckets that a statement touched;
+ * filtered: by rows that fulfil WHERE.
+ */
 char *
-aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows)
+aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows, bool filtered)
 {
 	StringInfoData buckets;
 	const char *bucket = linitial(spec->key_texts);
-	const char *where = spec->where ? spec->where : "true";
+	const char *where = filtered && spec->where ? spec->where : "true";
 
 	initStringInfo(&buckets);
 	if (old_rows)

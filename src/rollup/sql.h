@@ -44,9 +44,10 @@ extern char *aggwin_sql_row_of(const RollupSpec *spec, const char *alias,
 extern char *aggwin_sql_empty_groups(const RollupSpec *spec, const RollupNames *names);
 
 /* capture */
-extern char *aggwin_sql_batch(const RollupSpec *spec);
+extern char *aggwin_sql_batch(const RollupSpec *spec, bool old_rows);
 extern char *aggwin_sql_row(const RollupSpec *spec);
-extern char *aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows);
+extern char *aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows,
+								bool filtered);
 
 /* view_sql.c */
 extern char *aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level);

@@ -1,5 +1,5 @@
 /*
- * guard.c - running code whose errors need not be the caller's
+ * catch.c - running code whose errors need not be the caller's
  *
  * The step runs in an internal subtransaction. As long as it writes nothing,
  * that gets no transaction id: with ids, one in every INSERT would overflow
@@ -7,7 +7,7 @@
  */
 #include "postgres.h"
 
-#include "core/guard.h"
+#include "core/catch.h"
 
 #include "access/xact.h"
 #include "utils/memutils.h"
@@ -46,7 +46,7 @@ is_of_evaluation(int sqlerrcode)
  * that it takes, and settings and user ids that it changes, are its own.
  */
 ErrorData *
-aggwin_guard(void (*step) (void *), void *arg)
+aggwin_catch(void (*step) (void *), void *arg)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
