@@ -12,6 +12,7 @@
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "common/int.h"
 #include "core/compat.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
