@@ -193,6 +193,14 @@ CREATE SERVER no_server FOREIGN DATA WRAPPER no_wrapper;
 CREATE FOREIGN TABLE a_foreign_table (ts timestamptz) SERVER no_server;
 CREATE TABLE partitioned (ts timestamptz) PARTITION BY RANGE (ts);
 CREATE TABLE partition PARTITION OF partitioned FOR VALUES FROM ('2024-01-01Z') TO ('2025-01-01Z');
+CREATE TABLE partly_foreign (ts timestamptz, k int) PARTITION BY RANGE (ts);
+CREATE TABLE inner_partition PARTITION OF partly_foreign DEFAULT PARTITION BY LIST (k);
+CREATE FOREIGN TABLE foreign_partition PARTITION OF inner_partition DEFAULT SERVER no_server;
+CREATE TABLE partly_unlogged (ts timestamptz) PARTITION BY RANGE (ts);
+CREATE UNLOGGED TABLE unlogged_partition PARTITION OF partly_unlogged DEFAULT;
+CREATE TABLE partly_secured (ts timestamptz) PARTITION BY RANGE (ts);
+CREATE TABLE secured_partition PARTITION OF partly_secured DEFAULT;
+ALTER TABLE secured_partition ENABLE ROW LEVEL SECURITY;
 CREATE TABLE parent (ts timestamptz);
 CREATE TABLE child () INHERITS (parent);
 CREATE TEMP TABLE temporary (ts timestamptz);
@@ -208,7 +216,7 @@ SELECT aggwin.create_rollup('a_rollup', 'SELECT time_bucket(''1 hour'', ts) AS t
 SELECT state AS rollup_state FROM aggwin.rollup \gset
 
 \x on
-SELECT source, refusal.* FROM unnest('{a_view,a_matview,a_foreign_table,partitioned,partition,parent,"ONLY parent",child,temporary,
+SELECT source, refusal.* FROM unnest('{a_view,a_matview,a_foreign_table,partly_foreign,partly_unlogged,partly_secured,partition,inner_partition,"ONLY partitioned",parent,"ONLY parent",child,temporary,
 	temporary_view,unlogged,secured,a_sequence,a_rollup,pg_class,pg_stat_activity,aggwin.rollup,aggwin.tier,aggwin.rollups}'::text[]) AS source,
 	refusal(source);
 \x off

@@ -1,10 +1,14 @@
 /*
- * capture.c - the triggers on a source
+ * capture.c - the triggers on a source and its partitions
  *
  * One AFTER STATEMENT trigger for each event, however many rollups the source
  * has. An INSERT appends deltas: partials of the rows that it added. UPDATE,
  * DELETE and TRUNCATE append the spans of event time that they touched, which
  * the rollup's view answers from the source until they are repaired.
+ *
+ * A statement fires the triggers of the one table that it names, be that the
+ * source or a partition on whatever level, so no row is captured twice. Only
+ * TRUNCATE fires those of all partitions below, too.
  *
  * A statement succeeds even if an expression of a rollup fails for its rows.
  * Everything is evaluated before anything is written, as an attempt. If it
@@ -102,10 +106,10 @@ update_is_unrelated(RollupCapture *rollup, TriggerData *trigger)
 	while ((x = bms_next_member(trigger->tg_updatedcols, x)) >= 0)
 	{
 		if (bms_is_member(x + FirstLowInvalidHeapAttributeNumber,
-						  rollup->spec->columns))
+						  rollup->read))
 			return false;
 	}
-	return !any_row_differs(trigger, rollup->spec->columns);
+	return !any_row_differs(trigger, rollup->read);
 }
 
 /* Evaluation as an attempt ------------------------------------------------ */

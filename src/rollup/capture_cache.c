@@ -1,8 +1,9 @@
 /*
- * capture_cache.c - what a backend knows about the rollups of a source
+ * capture_cache.c - what a backend knows about the rollups of a table
  *
- * An entry is built at the first statement on a source and serves until
- * something changes that it was derived from: the source or a relation of the
+ * An entry is built at the first statement on a source, or on a partition of
+ * one that the statement names, and serves until something changes that it was
+ * derived from: the table, what it is a partition of or a relation of the
  * rollup (relcache), or a function, operator, schema, type, label of an enum
  * or collation that its SQL names (syscache). An entry in use is only marked;
  * it is rebuilt at its next use from outside.
@@ -10,12 +11,17 @@
  * Functions of the rollups' queries run while an entry is built, and while it
  * is used, and may write into the source themselves. The latter finds the same
  * entry; the former is an error.
+ *
+ * The columns of a partition have the names and types of the source's, but
+ * their places may differ. So expressions are parsed over the partition's own
+ * row type.
  */
 #include "postgres.h"
 
 #include "rollup/capture_cache.h"
 
 #include "access/transam.h"
+#include "catalog/partition.h"
 #include "catalog/pg_language.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -41,7 +47,8 @@ mentions(const SourceCapture *entry, Oid relid)
 {
 	ListCell   *lc;
 
-	if (relid == InvalidOid || relid == entry->source)
+	if (relid == InvalidOid || relid == entry->table ||
+		list_member_oid(entry->ancestors, relid))
 		return true;
 	foreach(lc, entry->rollups)
 	{
@@ -174,7 +181,7 @@ foreign_walker(Node *node, RollupCapture *rollup)
  * reason for an inserter's statement to fail.
  */
 static void
-parse_expressions(RollupCapture *rollup)
+parse_expressions(RollupCapture *rollup, Oid table)
 {
 	char	   *sql = aggwin_sql_row(rollup->spec);
 	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
@@ -185,7 +192,7 @@ parse_expressions(RollupCapture *rollup)
 	ListCell   *lc;
 
 	rows->md.name = AGGWIN_NEW_ROWS;
-	rows->md.reliddesc = rollup->spec->source;
+	rows->md.reliddesc = table;
 	rows->md.enrtype = ENR_NAMED_TUPLESTORE;
 	rows->md.enrtuples = 1;
 	register_ENR(environment, rows);
@@ -250,9 +257,48 @@ release(SourceCapture *entry)
 			SPI_freeplan(rollup->touched_by_delete);
 	}
 	entry->rollups = NIL;
+	entry->ancestors = NIL;
 	if (entry->context != NULL)
 		MemoryContextDelete(entry->context);
 	entry->context = NULL;
+}
+
+/* The columns of a table that have the names of these of the source. */
+static Bitmapset *
+columns_of(Oid table, Oid source, const Bitmapset *columns)
+{
+	Bitmapset  *result = NULL;
+	int			column = -1;
+
+	if (table == source)
+		return bms_copy(columns);
+	while ((column = bms_next_member(columns, column)) >= 0)
+	{
+		char	   *name = get_attname(source, column, false);
+		AttrNumber	attno = get_attnum(table, name);
+
+		if (attno == InvalidAttrNumber)
+			elog(ERROR, "partition %u lacks column \"%s\"", table, name);
+		result = bms_add_member(result, attno);
+	}
+	return result;
+}
+
+/*
+ * The rollups that a change of the table counts for. A table that is not a
+ * partition any more, or is about to be detached, has no ancestors.
+ */
+static List *
+rollups_of(SourceCapture *entry)
+{
+	List	   *rows = aggwin_rollups_of(entry->table);
+	ListCell   *lc;
+
+	if (get_rel_relispartition(entry->table))
+		entry->ancestors = get_partition_ancestors(entry->table);
+	foreach(lc, entry->ancestors)
+		rows = list_concat(rows, aggwin_rollups_of(lfirst_oid(lc)));
+	return rows;
 }
 
 static void
@@ -267,7 +313,7 @@ build(SourceCapture *entry)
 	entry->context = AllocSetContextCreate(CacheMemoryContext, "aggwin source",
 										   ALLOCSET_SMALL_SIZES);
 	old_context = MemoryContextSwitchTo(entry->context);
-	rows = aggwin_rollups_of(entry->source);
+	rows = rollups_of(entry);
 	foreach(lc, rows)
 	{
 		RollupCapture *rollup;
@@ -284,12 +330,14 @@ build(SourceCapture *entry)
 
 		aggwin_sandbox_enter(&saved, rollup->owner, true);
 		rollup->spec = aggwin_load_spec(rollup->row.definition);
+		rollup->read = columns_of(entry->table, rollup->spec->source,
+								  rollup->spec->columns);
 		foreach(key, rollup->spec->keys)
 		{
 			if (get_typlen(exprType(lfirst(key))) == -1)
 				rollup->varlena_keys = true;
 		}
-		parse_expressions(rollup);
+		parse_expressions(rollup, entry->table);
 		if (rollup->builtin_only)
 			rollup->kept = aggwin_row_expressions(rollup);
 		aggwin_sandbox_leave(&saved);
@@ -310,22 +358,23 @@ expressions_valid(const SourceCapture *entry)
 	return true;
 }
 
-/* The entry of a source, fit for use. The caller counts its use in in_use. */
+/* The entry of a table, fit for use. The caller counts its use in in_use. */
 SourceCapture *
-aggwin_source_capture(Oid source)
+aggwin_source_capture(Oid table)
 {
 	SourceCapture *entry;
 	bool		found;
 
 	if (sources == NULL)
 		init_cache();
-	entry = hash_search(sources, &source, HASH_ENTER, &found);
+	entry = hash_search(sources, &table, HASH_ENTER, &found);
 	if (!found)
 	{
 		entry->valid = false;
 		entry->building = false;
 		entry->in_use = 0;
 		entry->context = NULL;
+		entry->ancestors = NIL;
 		entry->rollups = NIL;
 	}
 
@@ -333,7 +382,7 @@ aggwin_source_capture(Oid source)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_IN_USE),
 				 errmsg("a function of a rollup's query writes to the rollup's source \"%s\" while the query is planned",
-						get_rel_name(source)),
+						get_rel_name(table)),
 				 errhint("Functions that are declared IMMUTABLE must not write.")));
 	if (entry->in_use == 0 && !(entry->valid && expressions_valid(entry)))
 	{

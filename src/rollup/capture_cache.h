@@ -1,5 +1,5 @@
 /*
- * capture_cache.h - what a backend knows about the rollups of a source
+ * capture_cache.h - what a backend knows about the rollups of a table
  */
 #ifndef AGGWIN_CAPTURE_CACHE_H
 #define AGGWIN_CAPTURE_CACHE_H
@@ -26,6 +26,7 @@ typedef struct RollupCapture
 	Oid			owner;
 	char	   *name;			/* of its view, for messages */
 	RollupSpec *spec;
+	Bitmapset  *read;			/* attribute numbers of the table it reads */
 	bool		varlena_keys;	/* which may be too wide for the index */
 	int			columns;		/* of a delta, before captured_at and xid */
 	Oid		   *types;			/* of all its columns */
@@ -45,17 +46,19 @@ typedef struct RollupCapture
 	Infallible	infallible;		/* rows that need no attempt */
 } RollupCapture;
 
+/* What captures the changes of a table: a source, or a partition of one. */
 typedef struct SourceCapture
 {
-	Oid			source;			/* hash key */
+	Oid			table;			/* hash key */
 	bool		valid;
 	bool		building;
 	int			in_use;
 	MemoryContext context;
-	List	   *rollups;		/* RollupCapture * */
+	List	   *ancestors;		/* OIDs of what the table is a partition of */
+	List	   *rollups;		/* RollupCapture *, those of ancestors included */
 } SourceCapture;
 
-extern SourceCapture *aggwin_source_capture(Oid source);
+extern SourceCapture *aggwin_source_capture(Oid table);
 extern RowExpressions *aggwin_row_expressions(RollupCapture *rollup);
 
 #endif							/* AGGWIN_CAPTURE_CACHE_H */

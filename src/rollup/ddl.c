@@ -8,11 +8,12 @@
  *   aggwin._state_7                    one row a group, merged by folds
  *   aggwin._delta_7                    appended by capture, removed by folds
  *   aggwin._invalid_7                  spans of time to be answered otherwise
- *   four triggers on the source        shared by all rollups of the source
+ *   four triggers on the source        shared by all rollups of the source; also
+ *                                      on each of its partitions
  *
  * all owned by the rollup's owner but the triggers, which are the table's.
  *
- * Locking: SHARE ROW EXCLUSIVE on the source, also where the triggers exist
+ * Locking: SHARE ROW EXCLUSIVE on the source and its partitions, also where the triggers exist
  * already. It waits for writers that began before the rollup; whoever writes
  * later finds the rollup in the catalog, whatever snapshot it has.
  */
@@ -26,6 +27,7 @@
 #include "catalog/namespace.h"
 #include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/view.h"
 #include "core/compat.h"
@@ -35,6 +37,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/analyze.h"
 #include "rollup/capture_write.h"
+#include "rollup/triggers.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
@@ -405,7 +408,12 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 	aggwin_sandbox_leave(&saved);
 
 	if (aggwin_rollups_of(row->source) == NIL)
-		aggwin_create_triggers(row->source);
+	{
+		ListCell   *lc;
+
+		foreach(lc, find_all_inheritors(row->source, NoLock, NULL))
+			aggwin_create_triggers(lfirst_oid(lc));
+	}
 	return spec;
 }
 
@@ -487,7 +495,7 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	error_context_stack = callback.previous;
 
 	check_rights(row.source);
-	LockRelationOid(row.source, ShareRowExclusiveLock);
+	(void) find_all_inheritors(row.source, ShareRowExclusiveLock, NULL);
 	/* What held the lock may have given the source a child meanwhile. */
 	aggwin_check_source(row.source);
 

@@ -19,9 +19,11 @@
 
 #include "rollup/capture_write.h"
 #include "rollup/catalog.h"
+#include "rollup/triggers.h"
 
 #include "catalog/dependency.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
@@ -37,6 +39,9 @@
 PG_FUNCTION_INFO_V1(aggwin_on_drop);
 PG_FUNCTION_INFO_V1(aggwin_on_ddl);
 PG_FUNCTION_INFO_V1(aggwin_on_rewrite);
+
+/* SQL: the table that a table is a partition of, on whatever level, or itself */
+#define ROOT_OF(table) "coalesce(pg_partition_root(" table "), " table ")"
 
 static void
 check_called_as_event_trigger(FunctionCallInfo fcinfo)
@@ -115,26 +120,6 @@ add_tiers(ObjectAddresses *objects, List *tiers, int level)
 }
 
 static void
-drop_triggers(Oid source)
-{
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(source)};
-	List	   *triggers;
-	ListCell   *lc;
-
-	aggwin_spi_run_args("SELECT oid FROM pg_trigger WHERE tgrelid = $1 AND tgfoid = 'aggwin.capture()'::regprocedure",
-						SPI_OK_SELECT, 1, types, values, NULL);
-	triggers = result_column(1);
-	foreach(lc, triggers)
-	{
-		ObjectAddress address;
-
-		ObjectAddressSet(address, TriggerRelationId, lfirst_oid(lc));
-		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
-	}
-}
-
-static void
 drop_remains(int32 rollup_id)
 {
 	Oid			types[] = {INT4OID};
@@ -170,7 +155,12 @@ drop_remains(int32 rollup_id)
 	if (source_exists)
 	{
 		if (aggwin_rollups_of(row.source) == NIL)
-			drop_triggers(row.source);
+		{
+			ListCell   *lc;
+
+			foreach(lc, find_all_inheritors(row.source, AccessExclusiveLock, NULL))
+				aggwin_drop_triggers(lfirst_oid(lc));
+		}
 		CacheInvalidateRelcacheByRelid(row.source);
 	}
 }
@@ -214,7 +204,7 @@ make_dormant_by_drop(void)
 {
 	aggwin_spi_run("SELECT DISTINCT r.invalid::oid FROM pg_event_trigger_dropped_objects() AS d"
 				   " JOIN aggwin.rollup AS r"
-				   " ON r.source = to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))"
+				   " ON r.source = " ROOT_OF("to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))")
 				   " WHERE d.object_type = 'trigger' AND starts_with(d.address_names[3], 'aggwin_capture_')"
 				   " AND " TAKEN_UP, SPI_OK_SELECT);
 	invalidate_result();
@@ -268,7 +258,7 @@ aggwin_on_rewrite(PG_FUNCTION_ARGS)
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_connect();
 	aggwin_spi_run("SELECT r.invalid::oid FROM aggwin.rollup AS r"
-				   " WHERE r.source = pg_event_trigger_table_rewrite_oid() AND EXISTS ("
+				   " WHERE r.source = " ROOT_OF("pg_event_trigger_table_rewrite_oid()") " AND EXISTS ("
 				   "SELECT FROM pg_rewrite AS w"
 				   " JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
 				   " JOIN pg_attribute AS a ON d.refclassid = 'pg_class'::regclass"
@@ -309,18 +299,23 @@ follow_owners(void)
 					   SPI_OK_UTILITY);
 }
 
-/* Tables that the command was about, directly or through a trigger. */
+/*
+ * Tables that the command was about, directly or through a trigger, and what
+ * would be their source.
+ */
 #define TOUCHED_TABLES \
-	"(SELECT CASE d.classid WHEN 'pg_trigger'::regclass THEN t.tgrelid ELSE d.objid END AS relid, t.oid AS tgoid" \
+	"(SELECT t.relid, t.tgoid, " ROOT_OF("t.relid") "::oid AS source FROM (" \
+	"SELECT CASE d.classid WHEN 'pg_trigger'::regclass THEN t.tgrelid ELSE d.objid END AS relid, t.oid AS tgoid" \
 	" FROM pg_event_trigger_ddl_commands() AS d" \
 	" LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid" \
-	" WHERE d.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass))"
+	" WHERE d.classid IN ('pg_class'::regclass, 'pg_trigger'::regclass)) AS t)"
 
 /* Sources that would not be accepted today; the check tells why. */
 static void
 refuse_bad_sources(void)
 {
 	List	   *sources;
+	List	   *partitions;
 	ListCell   *lc;
 
 	aggwin_spi_run("SELECT DISTINCT r.source::oid FROM " TOUCHED_TABLES " AS d, aggwin.rollup AS r"
@@ -328,12 +323,18 @@ refuse_bad_sources(void)
 				   " WHERE (d.relid = r.source"
 				   " AND (c.relrowsecurity OR c.relispartition OR c.relpersistence <> 'p'"
 				   " OR EXISTS (SELECT FROM pg_inherits AS i WHERE r.source IN (i.inhparent, i.inhrelid))))"
-				   " OR EXISTS (SELECT FROM pg_inherits AS i"
-				   " WHERE (i.inhrelid, i.inhparent) IN ((d.relid, r.source), (r.source, d.relid)))",
+				   " OR (d.source <> r.source AND EXISTS (SELECT FROM pg_inherits AS i"
+				   " WHERE (i.inhrelid, i.inhparent) IN ((d.relid, r.source), (r.source, d.relid))))",
 				   SPI_OK_SELECT);
 	sources = result_column(1);
+	aggwin_spi_run("SELECT DISTINCT d.relid FROM " TOUCHED_TABLES " AS d"
+				   " JOIN aggwin.rollup AS r ON r.source = d.source"
+				   " WHERE d.relid <> r.source", SPI_OK_SELECT);
+	partitions = result_column(1);
 	foreach(lc, sources)
 		aggwin_check_source(lfirst_oid(lc));
+	foreach(lc, partitions)
+		aggwin_check_partition(lfirst_oid(lc));
 }
 
 /* One trigger an event, under its own name: more would count rows twice. */
@@ -366,8 +367,8 @@ enable_always(void)
 
 	triggers = aggwin_spi_run("SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname)"
 							  " FROM " TOUCHED_TABLES " AS d"
-							  " JOIN aggwin.rollup AS r ON r.source = d.relid"
-							  " JOIN pg_trigger AS t ON t.tgrelid = r.source"
+							  " JOIN aggwin.rollup AS r ON r.source = d.source"
+							  " JOIN pg_trigger AS t ON t.tgrelid = d.relid"
 							  " WHERE t.tgfoid = 'aggwin.capture()'::regprocedure AND t.tgenabled = 'O'",
 							  SPI_OK_SELECT);
 	table = SPI_tuptable;
@@ -387,7 +388,7 @@ static void
 make_dormant(void)
 {
 	aggwin_spi_run("SELECT DISTINCT r.invalid::oid FROM " TOUCHED_TABLES " AS d"
-				   " JOIN aggwin.rollup AS r ON r.source = d.relid"
+				   " JOIN aggwin.rollup AS r ON r.source = d.source"
 				   " WHERE NOT aggwin.captures_everything(r.source) AND " TAKEN_UP, SPI_OK_SELECT);
 	invalidate_result();
 }

@@ -19,8 +19,8 @@
  * The order of a fold, which the rule depends on:
  *
  *   1. all locks: the rollup's own (exclusive), then ACCESS SHARE on the
- *      source, lest a TRUNCATE or rewrite that commits after S show an empty
- *      table to the repair;
+ *      source and its partitions, lest a TRUNCATE or rewrite that commits
+ *      after S show an empty table to the repair;
  *   2. the snapshot S, the latest;
  *   3. only then a transaction id: a snapshot does not list its own
  *      transaction, so an id taken earlier would count as folded.
@@ -51,6 +51,7 @@
 #include "portability/instr_time.h"
 #include "rollup/exact_sql.h"
 #include "rollup/fold_sql.h"
+#include "rollup/partitions.h"
 #include "rollup/restore.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -378,7 +379,7 @@ aggwin_fold(int32 rollup_id, int from, int to, FoldRepairs repairs, char **repai
 	fold.owner = aggwin_rollup_owner(&fold.row);
 	fold.names = aggwin_rollup_names(&fold.row);
 	fold.to_repair = repairs;
-	fold.snapshot = RegisterSnapshot(GetLatestSnapshot());
+	fold.snapshot = aggwin_locked_snapshot(fold.row.source);
 	PushActiveSnapshot(fold.snapshot);
 
 	/*

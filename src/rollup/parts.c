@@ -1,5 +1,5 @@
 /*
- * parts.c - the tables of a rollup and the triggers on its source
+ * parts.c - the tables of a rollup
  */
 #include "postgres.h"
 
@@ -170,43 +170,4 @@ aggwin_create_tier_tables(const RollupRow *row, Tier *tier, const RollupSpec *sp
 	tier->delta_relid = aggwin_relid(delta);
 	tier->state = aggwin_relation_name(tier->state_relid);
 	tier->delta = aggwin_relation_name(tier->delta_relid);
-}
-
-/*
- * Made as the rollup's owner, whose privilege the server checks; then set to
- * fire in every session, replication roles included.
- */
-void
-aggwin_create_triggers(Oid source)
-{
-	Sandbox		saved;
-
-	static const struct
-	{
-		const char *name;
-		const char *event;
-		const char *tables;
-	}			triggers[] = {
-		{"insert", "INSERT", "REFERENCING NEW TABLE AS " AGGWIN_NEW_ROWS},
-		{"update", "UPDATE", "REFERENCING OLD TABLE AS " AGGWIN_OLD_ROWS
-		" NEW TABLE AS " AGGWIN_NEW_ROWS},
-		{"delete", "DELETE", "REFERENCING OLD TABLE AS " AGGWIN_OLD_ROWS},
-		{"truncate", "TRUNCATE", ""},
-	};
-
-	aggwin_sandbox_enter(&saved, GetUserId(), false);
-	for (int i = 0; i < lengthof(triggers); i++)
-		aggwin_spi_run(psprintf("CREATE OR REPLACE TRIGGER aggwin_capture_%s AFTER %s ON %s %s"
-								" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.capture()",
-								triggers[i].name, triggers[i].event,
-								aggwin_relation_name(source), triggers[i].tables),
-					   SPI_OK_UTILITY);
-	aggwin_sandbox_leave(&saved);
-
-	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
-	for (int i = 0; i < lengthof(triggers); i++)
-		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER aggwin_capture_%s",
-								aggwin_relation_name(source), triggers[i].name),
-					   SPI_OK_UTILITY);
-	aggwin_sandbox_leave(&saved);
 }

@@ -1,5 +1,5 @@
 /*
- * parts.h - the tables of a rollup and the triggers on its source
+ * parts.h - the tables of a rollup
  */
 #ifndef AGGWIN_PARTS_H
 #define AGGWIN_PARTS_H
@@ -14,6 +14,5 @@ extern void aggwin_create_tables(RollupRow *row, const RollupSpec *spec,
 extern void aggwin_create_tier_tables(const RollupRow *row, Tier *tier,
 									  const RollupSpec *spec, Oid owner);
 extern void aggwin_reserve_pages(Oid relid);
-extern void aggwin_create_triggers(Oid source);
 
 #endif							/* AGGWIN_PARTS_H */

@@ -112,14 +112,24 @@ CREATE FUNCTION aggwin.captures_everything(source oid) RETURNS boolean
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
 	BEGIN ATOMIC
+		WITH RECURSIVE tables AS (
+			SELECT source AS relid
+			UNION ALL
+			SELECT i.inhrelid FROM tables t JOIN pg_catalog.pg_inherits i ON i.inhparent = t.relid
+			WHERE NOT i.inhdetachpending
+		)
 		-- bits of tgtype: INSERT 4, DELETE 8, UPDATE 16, TRUNCATE 32; enabled as ALWAYS
-		SELECT array_agg(t.tgtype & 60 ORDER BY t.tgtype & 60) IS NOT DISTINCT FROM ARRAY[4, 8, 16, 32]
-		FROM pg_catalog.pg_trigger t
-		WHERE t.tgrelid = source
-			AND t.tgfoid = 'aggwin.capture()'::pg_catalog.regprocedure
-			AND t.tgenabled = 'A';
+		SELECT pg_catalog.bool_and(ARRAY(
+			SELECT t.tgtype & 60
+			FROM pg_catalog.pg_trigger t
+			WHERE t.tgrelid = tables.relid
+				AND t.tgfoid = 'aggwin.capture()'::pg_catalog.regprocedure
+				AND t.tgenabled = 'A'
+			ORDER BY 1
+		) = ARRAY[4, 8, 16, 32])
+		FROM tables;
 	END;
-COMMENT ON FUNCTION aggwin.captures_everything(oid) IS 'private: whether a source has its four triggers, enabled, once each';
+COMMENT ON FUNCTION aggwin.captures_everything(oid) IS 'private: whether a source and its partitions have their four triggers, enabled, once each';
 
 -- Public functions ---------------------------------------------------------
 

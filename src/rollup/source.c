@@ -2,7 +2,8 @@
  * source.c - which tables a rollup can be made of
  *
  * Refused are relations whose changes capture would not see, or not see in
- * full. Asked when a rollup is created and after each change of its source.
+ * full. Asked when a rollup is created and after each change of its source. A
+ * partitioned table is a source with all its partitions, on every level.
  */
 #include "postgres.h"
 
@@ -16,7 +17,9 @@
 #include "catalog/pg_inherits.h"
 #include "core/spi_util.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/rel.h"
+#include "utils/syscache.h"
 
 static bool
 has_relatives(Oid relid)
@@ -49,7 +52,58 @@ refuse_source(Relation rel, const char *what, const char *detail,
 			 hint ? errhint("%s", hint) : 0));
 }
 
-/* An error unless relid can be a source. */
+static void
+refuse_partition(Oid relid, const char *what, const char *detail,
+				 const char *hint)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+			 errmsg("%s \"%s\" cannot be a partition of the source of a rollup",
+					what, get_rel_name(relid)),
+			 errdetail("%s", detail),
+			 hint ? errhint("%s", hint) : 0));
+}
+
+/* An error unless the table can be a partition of a source, on any level. */
+static void
+check_partition(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	FormData_pg_class form;
+
+	/* Dropped meanwhile, where no lock keeps it. */
+	if (!HeapTupleIsValid(tuple))
+		return;
+	form = *(Form_pg_class) GETSTRUCT(tuple);
+	ReleaseSysCache(tuple);
+
+	if (form.relkind == RELKIND_FOREIGN_TABLE)
+		refuse_partition(relid, "foreign table",
+						 "Changes made on the foreign server fire no triggers here.", NULL);
+	if (form.relpersistence == RELPERSISTENCE_UNLOGGED)
+		refuse_partition(relid, "unlogged table",
+						 "A crash empties the table but not the rollup.",
+						 "Use ALTER TABLE … SET LOGGED.");
+	if (form.relrowsecurity)
+		refuse_partition(relid, "table with row-level security",
+						 "The rollup would show aggregates of rows that its readers may not see.",
+						 NULL);
+}
+
+/*
+ * An error unless a table can be a partition of a source, with all partitions
+ * of its own. Nothing is locked.
+ */
+void
+aggwin_check_partition(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		check_partition(lfirst_oid(lc));
+}
+
+/* An error unless relid can be a source, with all its partitions. */
 void
 aggwin_check_source(Oid relid)
 {
@@ -58,6 +112,7 @@ aggwin_check_source(Oid relid)
 	switch (rel->rd_rel->relkind)
 	{
 		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
 			break;
 		case RELKIND_VIEW:
 			refuse_source(rel, "view", "Rows are inserted into tables only.",
@@ -71,11 +126,6 @@ aggwin_check_source(Oid relid)
 		case RELKIND_FOREIGN_TABLE:
 			refuse_source(rel, "foreign table",
 						  "Changes made on the foreign server fire no triggers here.",
-						  NULL);
-			break;
-		case RELKIND_PARTITIONED_TABLE:
-			refuse_source(rel, "partitioned table",
-						  "Rows inserted into a partition directly would not be seen.",
 						  NULL);
 			break;
 		default:
@@ -97,8 +147,8 @@ aggwin_check_source(Oid relid)
 	if (rel->rd_rel->relispartition)
 		refuse_source(rel, "partition",
 					  "Rows inserted through the partitioned table would not be seen.",
-					  NULL);
-	if (has_relatives(relid))
+					  "Create the rollup on the partitioned table.");
+	if (rel->rd_rel->relkind == RELKIND_RELATION && has_relatives(relid))
 		refuse_source(rel, "inherited table",
 					  "Rows inserted into a table that inherits would not be seen.",
 					  NULL);
@@ -106,5 +156,12 @@ aggwin_check_source(Oid relid)
 		refuse_source(rel, "table with row-level security",
 					  "The rollup would show aggregates of rows that its readers may not see.",
 					  NULL);
+	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+	{
+		ListCell   *lc;
+
+		foreach(lc, find_inheritance_children(relid, NoLock))
+			aggwin_check_partition(lfirst_oid(lc));
+	}
 	relation_close(rel, AccessShareLock);
 }

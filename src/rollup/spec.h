@@ -81,6 +81,7 @@ extern Oid	aggwin_check_query(Query *query, const char *text);
 
 /* source.c */
 extern void aggwin_check_source(Oid relid);
+extern void aggwin_check_partition(Oid relid);
 
 /* partial.c */
 extern bool aggwin_knows_aggregate(Aggref *aggref);
