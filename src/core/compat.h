@@ -13,6 +13,7 @@
 #error "aggwin needs PostgreSQL 15 or later"
 #endif
 
+#include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
 #include "catalog/pg_proc.h"
 #include "nodes/nodeFuncs.h"
@@ -92,6 +93,13 @@ compat_owns_function(Oid funcid, Oid roleid)
 #define compat_backend_status(i) pgstat_get_local_beentry_by_index(i)
 #else
 #define compat_backend_status(i) pgstat_fetch_stat_local_beentry(i)
+#endif
+
+/* Is a role, or one that it is a member of, the owner of a relation? */
+#if PG_VERSION_NUM >= 160000
+#define compat_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
+#else
+#define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
 /* Before a function that does not return; PostgreSQL 18 brings it. */

@@ -35,6 +35,7 @@
 #include "core/guc.h"
 #include "executor/executor.h"
 #include "rollup/capture_rows.h"
+#include "rollup/partitions.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -273,7 +274,8 @@ capture_for(RollupCapture *rollup, TriggerData *trigger)
 	if (TRIGGER_FIRED_BY_INSERT(trigger->tg_event))
 		capture_insert(rollup, trigger);
 	else if (TRIGGER_FIRED_BY_TRUNCATE(trigger->tg_event))
-		aggwin_invalid_write_all(rollup->row.invalid);
+		aggwin_capture_truncate(&rollup->row, rollup->spec,
+								RelationGetRelid(trigger->tg_relation));
 	else
 		capture_change(rollup, trigger);
 	error_context_stack = callback.previous;

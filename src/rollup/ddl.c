@@ -37,6 +37,7 @@
 #include "nodes/makefuncs.h"
 #include "parser/analyze.h"
 #include "rollup/capture_write.h"
+#include "rollup/partitions.h"
 #include "rollup/triggers.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
@@ -518,6 +519,7 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	insert_catalog(&row, spec, fcinfo);
 	aggwin_sandbox_leave(&saved);
+	aggwin_follow_partitions(row.source, true);
 	if (PG_GETARG_BOOL(ARG_WITH_DATA) && !source_is_empty(row.source))
 		aggwin_invalid_write_all(row.invalid);
 	add_tiers(row.rollup_id, PG_GETARG_ARRAYTYPE_P(ARG_TIERS));

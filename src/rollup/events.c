@@ -19,14 +19,18 @@
 
 #include "rollup/capture_write.h"
 #include "rollup/catalog.h"
+#include "rollup/partitions.h"
 #include "rollup/triggers.h"
 
 #include "catalog/dependency.h"
+#include "catalog/namespace.h"
+#include "catalog/partition.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
+#include "core/compat.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -38,6 +42,7 @@
 
 PG_FUNCTION_INFO_V1(aggwin_on_drop);
 PG_FUNCTION_INFO_V1(aggwin_on_ddl);
+PG_FUNCTION_INFO_V1(aggwin_on_ddl_start);
 PG_FUNCTION_INFO_V1(aggwin_on_rewrite);
 
 /* SQL: the table that a table is a partition of, on whatever level, or itself */
@@ -138,6 +143,8 @@ drop_remains(int32 rollup_id)
 	/* A session with replication role "replica" does not follow foreign keys. */
 	aggwin_spi_run_args("DELETE FROM aggwin.failure WHERE rollup_id = $1",
 						SPI_OK_DELETE, 1, types, values, NULL);
+	aggwin_spi_run_args("DELETE FROM aggwin.source_partition WHERE rollup_id = $1",
+						SPI_OK_DELETE, 1, types, values, NULL);
 	aggwin_spi_run_args("DELETE FROM aggwin.tier WHERE rollup_id = $1",
 						SPI_OK_DELETE, 1, types, values, NULL);
 	aggwin_spi_run_args("DELETE FROM aggwin.rollup WHERE rollup_id = $1",
@@ -194,6 +201,17 @@ drop_tiers(int32 rollup_id, int level)
 	free_object_addresses(objects);
 }
 
+/* Follow the partitions of the sources in the last result. */
+static void
+follow_result(void)
+{
+	List	   *sources = result_column(1);
+	ListCell   *lc;
+
+	foreach(lc, sources)
+		aggwin_follow_partitions(lfirst_oid(lc), false);
+}
+
 /*
  * A trigger was dropped while its table still has rollups, by hand or by a
  * restore that is about to drop the rest: they fall dormant. Read as text,
@@ -241,6 +259,12 @@ aggwin_on_drop(PG_FUNCTION_ARGS)
 		drop_tiers((int32) lfirst_oid(lc), (int) lfirst_oid(level));
 
 	make_dormant_by_drop();
+
+	aggwin_spi_run("SELECT DISTINCT r.source::oid FROM pg_event_trigger_dropped_objects() AS d"
+				   " JOIN aggwin.source_partition AS p ON p.relid = d.objid"
+				   " JOIN aggwin.rollup AS r ON r.rollup_id = p.rollup_id"
+				   " WHERE d.classid = 'pg_class'::regclass", SPI_OK_SELECT);
+	follow_result();
 
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
@@ -415,6 +439,57 @@ refuse_replaced_views(void)
 			 errhint("Use aggwin.drop_rollup() and aggwin.create_rollup().")));
 }
 
+/* ddl_command_start ------------------------------------------------------- */
+
+/*
+ * ALTER TABLE … DETACH PARTITION … CONCURRENTLY commits while it is under way.
+ * What it detaches is frozen before. If it fails for whatever reason, that is
+ * undone with it; so only a table that could be meant is looked for.
+ */
+static void
+freeze_before_detach(AlterTableStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->cmds)
+	{
+		AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
+		PartitionCmd *detach = (PartitionCmd *) cmd->def;
+		Oid			parent;
+		Oid			partition;
+		List	   *ancestors;
+
+		if (cmd->subtype != AT_DetachPartition || !detach->concurrent)
+			continue;
+		parent = RangeVarGetRelid(stmt->relation, NoLock, true);
+		partition = RangeVarGetRelid(detach->name, NoLock, true);
+		if (!OidIsValid(parent) || !OidIsValid(partition) ||
+			!compat_owns_relation(parent, GetUserId()))
+			continue;
+		ancestors = get_partition_ancestors(partition);
+		if (ancestors != NIL && linitial_oid(ancestors) == parent)
+			aggwin_freeze_partition(partition, llast_oid(ancestors));
+	}
+}
+
+Datum
+aggwin_on_ddl_start(PG_FUNCTION_ARGS)
+{
+	EventTriggerData *event;
+
+	check_called_as_event_trigger(fcinfo);
+	event = (EventTriggerData *) fcinfo->context;
+	if (IsA(event->parsetree, AlterTableStmt))
+	{
+		aggwin_spi_connect();
+		freeze_before_detach((AlterTableStmt *) event->parsetree);
+		aggwin_spi_finish();
+	}
+	PG_RETURN_NULL();
+}
+
+/* ddl_command_end, all of it ---------------------------------------------- */
+
 Datum
 aggwin_on_ddl(PG_FUNCTION_ARGS)
 {
@@ -425,6 +500,9 @@ aggwin_on_ddl(PG_FUNCTION_ARGS)
 	aggwin_spi_connect();
 
 	refuse_bad_sources();
+	aggwin_spi_run("SELECT DISTINCT d.source FROM " TOUCHED_TABLES " AS d"
+				   " JOIN pg_class AS c ON c.oid = d.source WHERE c.relkind = 'p'", SPI_OK_SELECT);
+	follow_result();
 	refuse_own_triggers();
 	refuse_replaced_views();
 	enable_always();

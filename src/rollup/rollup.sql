@@ -64,6 +64,18 @@ CREATE TABLE aggwin.failure (
 );
 COMMENT ON TABLE aggwin.failure IS 'the last error of a tier; closed, because it may quote data, and not dumped';
 
+CREATE TABLE aggwin.source_partition (
+	rollup_id integer NOT NULL REFERENCES aggwin.rollup,
+	relid regclass NOT NULL,
+	spans text,
+	nulls boolean NOT NULL,
+	PRIMARY KEY (rollup_id, relid)
+);
+CREATE INDEX source_partition_relid_idx ON aggwin.source_partition (relid);
+COMMENT ON TABLE aggwin.source_partition IS 'one row a table below a partitioned source: the event time that its rows can have';
+COMMENT ON COLUMN aggwin.source_partition.spans IS 'multirange of whole buckets; NULL: anything';
+GRANT SELECT ON aggwin.source_partition TO PUBLIC;
+
 -- Private functions --------------------------------------------------------
 
 CREATE FUNCTION aggwin.spans(anymultirange) RETURNS SETOF anyrange
@@ -339,6 +351,15 @@ CREATE EVENT TRIGGER aggwin_on_ddl ON ddl_command_end
 	EXECUTE FUNCTION aggwin.on_ddl();
 ALTER EVENT TRIGGER aggwin_on_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER aggwin_on_ddl IS 'refuses changes of a source that its rollups could not follow';
+
+CREATE FUNCTION aggwin.on_ddl_start() RETURNS event_trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_on_ddl_start';
+COMMENT ON FUNCTION aggwin.on_ddl_start() IS 'private: keeps what rollups have of partitions that are detached concurrently';
+CREATE EVENT TRIGGER aggwin_on_ddl_start ON ddl_command_start
+	WHEN TAG IN ('ALTER TABLE')
+	EXECUTE FUNCTION aggwin.on_ddl_start();
+ALTER EVENT TRIGGER aggwin_on_ddl_start ENABLE ALWAYS;
+COMMENT ON EVENT TRIGGER aggwin_on_ddl_start IS 'keeps what rollups have of partitions that are detached concurrently';
 
 CREATE FUNCTION aggwin.on_rewrite() RETURNS event_trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_on_rewrite';
