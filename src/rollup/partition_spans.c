@@ -28,6 +28,7 @@
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "partitioning/partbounds.h"
+#include "rollup/tier.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
 #include "utils/lsyscache.h"
@@ -250,7 +251,7 @@ aggwin_partition_time(const RollupSpec *spec, Oid partition)
 char *
 aggwin_sql_partition_spans(const RollupSpec *spec, const char *spans)
 {
-	char	   *format = psprintf("aggwin.time_bucket(%s", strchr(spec->bucket_end, '(') + 1);
+	const Tier	base = {.all_keys = true};
 	const char *lower;
 	const char *upper;
 	char	   *span;
@@ -272,8 +273,9 @@ aggwin_sql_partition_spans(const RollupSpec *spec, const char *spans)
 		upper = "upper(r.span)";
 	}
 	span = psprintf("%1$s(%2$s, CASE WHEN %3$s = %4$s THEN upper(r.span) ELSE %5$s END)",
-					spec->time->range, psprintf(format, lower),
-					upper, psprintf(format, upper), psprintf(spec->bucket_end, upper));
+					spec->time->range, aggwin_sql_bucket(spec, &base, lower), upper,
+					aggwin_sql_bucket(spec, &base, upper),
+					aggwin_sql_bucket_end(spec, &base, upper));
 	return psprintf("coalesce((SELECT range_agg(%s) FROM aggwin.spans(%s) AS r(span)), '{}')",
 					span, spans);
 }

@@ -50,9 +50,6 @@
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
-/* Rows of the invalid table that carry it are pending until they are deleted. */
-#define LAST_XID "'18446744073709551615'::xid8"
-
 /* Folds ------------------------------------------------------------------- */
 
 /*
@@ -287,17 +284,18 @@ up_to_now(const RollupSpec *spec, const RollupNames *names)
 {
 	StringInfoData s;
 	const char *finite = spec->time->clock ? "WHERE isfinite(b.bucket)" : "";
-	char	   *end = psprintf(spec->bucket_end, "b.bucket");
+	const Tier *base = aggwin_tier(names, 0);
 
 	initStringInfo(&s);
 	appendStringInfo(&s, "(SELECT CASE WHEN count(*) = 0 THEN '{}' ELSE %s(%s(NULL, max(t.until))) END FROM (",
 					 spec->time->multirange, spec->time->range);
 	if (spec->time->clock != NULL)
 		appendStringInfo(&s, "SELECT %s AS until UNION ALL ",
-						 psprintf(spec->bucket_end, spec->time->clock));
+						 aggwin_sql_bucket_end(spec, base, spec->time->clock));
 	appendStringInfo(&s, "(SELECT coalesce(%1$s, %5$s) AS until FROM %2$s AS b %4$s ORDER BY b.bucket DESC NULLS LAST LIMIT 1)"
 					 " UNION ALL (SELECT coalesce(%1$s, %5$s) FROM %3$s AS b %4$s ORDER BY b.bucket DESC NULLS LAST LIMIT 1)) AS t)",
-					 end, names->state, names->delta, finite, spec->time->highest);
+					 aggwin_sql_bucket_end(spec, base, "b.bucket"), base->state, base->delta,
+					 finite, spec->time->highest);
 	return s.data;
 }
 
@@ -320,7 +318,7 @@ freeze(const RollupRow *row, const RollupSpec *spec, Oid spans_type, Datum spans
 	char	   *old;
 	bool		isnull;
 
-	old = psprintf(alone ? "DELETE FROM %s AS i WHERE i.xid = " LAST_XID
+	old = psprintf(alone ? "DELETE FROM %s AS i WHERE i.xid = " AGGWIN_LAST_XID
 				   " AND i.kind = 'f' AND i.level = 0 RETURNING i.spans, i.nulls"
 				   : "SELECT i.spans, i.nulls FROM %s AS i WHERE false", names.invalid);
 
@@ -329,7 +327,7 @@ freeze(const RollupRow *row, const RollupSpec *spec, Oid spans_type, Datum spans
 								" coalesce(bool_or(o.nulls), false) AS nulls FROM old AS o),"
 								" new AS (SELECT coalesce($1, '{(,)}') * %2$s AS spans, $2 AS nulls),"
 								" frozen AS (INSERT INTO %3$s (kind, level, spans, nulls, captured_at, xid)"
-								" SELECT 'f', 0, was.spans + new.spans, was.nulls OR new.nulls, now(), " LAST_XID
+								" SELECT 'f', 0, was.spans + new.spans, was.nulls OR new.nulls, now(), " AGGWIN_LAST_XID
 								" FROM was, new WHERE was.spans + new.spans <> '{}' OR was.nulls OR new.nulls)"
 								" SELECT EXISTS (SELECT FROM %3$s AS i, was, new WHERE i.kind = 'i' AND i.level = 0"
 								" AND (i.spans && (new.spans - was.spans) OR i.nulls AND new.nulls AND NOT was.nulls))",
