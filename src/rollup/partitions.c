@@ -11,7 +11,7 @@
  *   in the list only   has been dropped or detached. Its spans are frozen: they
  *                      are never repaired, since their rows are gone from the
  *                      source. If the table is still there, it loses the
- *                      triggers.
+ *                      triggers; if it is empty, nothing is frozen.
  *
  * So it does not matter which command it was, or how many levels came or went.
  *
@@ -365,6 +365,7 @@ follow_for(const RollupRow *row, List *tree, bool created,
 	List	   *list = listed(row);
 	List	   *fresh = only_in(tree, list);
 	List	   *gone = NIL;
+	List	   *held = NIL;
 	RollupSpec *spec;
 	Sandbox		saved;
 	Oid			spans_type;
@@ -375,7 +376,12 @@ follow_for(const RollupRow *row, List *tree, bool created,
 	foreach(lc, only_in(list, tree))
 	{
 		if (!detach_is_pending(lfirst_oid(lc)))
+		{
 			gone = lappend_oid(gone, lfirst_oid(lc));
+			/* Whether a table that was dropped held rows is not known. */
+			if (get_rel_relkind(lfirst_oid(lc)) == '\0' || has_rows(lfirst_oid(lc)))
+				held = lappend_oid(held, lfirst_oid(lc));
+		}
 	}
 	if (fresh == NIL && gone == NIL)
 		return;
@@ -388,7 +394,7 @@ follow_for(const RollupRow *row, List *tree, bool created,
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	if (gone != NIL)
 	{
-		if (united(row, spec, gone, &spans_type, &spans, &nulls))
+		if (united(row, spec, held, &spans_type, &spans, &nulls))
 			freeze(row, spec, spans_type, spans, nulls, true);
 		run("DELETE FROM aggwin.source_partition WHERE rollup_id = $1 AND relid = ANY ($2)",
 			SPI_OK_DELETE, row->rollup_id, gone);

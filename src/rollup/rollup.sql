@@ -64,8 +64,9 @@ CREATE TABLE aggwin.failure (
 );
 COMMENT ON TABLE aggwin.failure IS 'the last error of a tier; closed, because it may quote data, and not dumped';
 
+-- Without foreign key: that would be checked under a snapshot that may be older than the rollup.
 CREATE TABLE aggwin.source_partition (
-	rollup_id integer NOT NULL REFERENCES aggwin.rollup,
+	rollup_id integer NOT NULL,
 	relid regclass NOT NULL,
 	spans text,
 	nulls boolean NOT NULL,
