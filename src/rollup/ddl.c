@@ -496,6 +496,7 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	error_context_stack = callback.previous;
 
 	check_rights(row.source);
+	LockRelationOid(row.source, ShareRowExclusiveLock);
 	(void) find_all_inheritors(row.source, ShareRowExclusiveLock, NULL);
 	/* What held the lock may have given the source a child meanwhile. */
 	aggwin_check_source(row.source);

@@ -53,8 +53,8 @@
 /* Folds ------------------------------------------------------------------- */
 
 /*
- * Lock a source with all its partitions (ACCESS SHARE), then take the latest
- * snapshot. What the snapshot sees attached is locked and known:
+ * Lock all partitions of a source (ACCESS SHARE), which is locked already, then
+ * take the latest snapshot. What the snapshot sees attached is locked and known:
  *
  * ATTACH conflicts with none of these locks. A partition that came between them
  * and the snapshot is locked, too, before another snapshot is taken. And a
