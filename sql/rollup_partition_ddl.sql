@@ -266,6 +266,53 @@ ALTER TABLE old ALTER v SET DEFAULT 1;
 SELECT * FROM triggers('{old_2}');
 SELECT count(*) FROM aggwin.source_partition WHERE relid = 'old_2'::regclass;
 
+-- Restored -----------------------------------------------------------------------------------
+
+CREATE TABLE dumped (ts timestamptz, v int) PARTITION BY RANGE (ts);
+CREATE TABLE dumped_2 PARTITION OF dumped FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+CREATE TABLE dumped_3 PARTITION OF dumped FOR VALUES FROM ('2024-03-01') TO ('2024-04-01');
+INSERT INTO dumped VALUES ('2024-02-03', 1), ('2024-03-03', 1);
+SELECT make_rollup('of_dumped', 'SELECT aggwin.time_bucket(''1 day'', ts) AS bucket, count(*) AS n FROM dumped GROUP BY 1');
+SELECT aggwin.refresh('of_dumped');
+ALTER TABLE dumped DETACH PARTITION dumped_2;
+SELECT * FROM of_dumped ORDER BY 1;
+CREATE TEMP TABLE tier_rows AS SELECT t.* FROM aggwin.tier AS t JOIN aggwin.rollup AS r USING (rollup_id) WHERE r.view = 'of_dumped'::regclass;
+CREATE TEMP TABLE partition_rows AS SELECT p.* FROM aggwin.source_partition AS p JOIN tier_rows USING (rollup_id);
+-- Rows of a rollup in use are passed over.
+INSERT INTO aggwin.source_partition SELECT rollup_id, 'tier_rows'::regclass, spans, nulls FROM partition_rows;
+INSERT INTO aggwin.source_partition TABLE partition_rows;
+-- Triggers come last; without them it is not taken up.
+DROP TRIGGER aggwin_capture_insert ON dumped_3;
+DELETE FROM aggwin.tier WHERE rollup_id IN (SELECT rollup_id FROM tier_rows);
+DELETE FROM aggwin.source_partition WHERE rollup_id IN (SELECT rollup_id FROM tier_rows);
+INSERT INTO aggwin.tier TABLE tier_rows;
+ALTER TABLE dumped ALTER v SET DEFAULT 2;
+INSERT INTO aggwin.source_partition TABLE partition_rows;
+INSERT INTO aggwin.source_partition TABLE partition_rows;
+SELECT p.relid, p.spans, t.folded FROM aggwin.source_partition AS p JOIN aggwin.tier AS t USING (rollup_id) JOIN tier_rows USING (rollup_id);
+SELECT aggwin.refresh('of_dumped');
+-- What is attached meanwhile is new to the list.
+CREATE TABLE dumped_4 (LIKE dumped);
+INSERT INTO dumped_4 VALUES ('2024-04-03', 1);
+ALTER TABLE dumped ATTACH PARTITION dumped_4 FOR VALUES FROM ('2024-04-01') TO ('2024-05-01');
+SELECT aggwin.adopt_rollups();
+SELECT p.relid, t.folded FROM aggwin.source_partition AS p JOIN aggwin.tier AS t USING (rollup_id) JOIN tier_rows USING (rollup_id) ORDER BY 1;
+SELECT * FROM triggers('{dumped,dumped_3,dumped_4}');
+SELECT * FROM of_dumped ORDER BY 1;
+SELECT aggwin.refresh('of_dumped');
+SELECT * FROM of_dumped ORDER BY 1;
+INSERT INTO dumped VALUES ('2024-03-03', 1), ('2024-04-03', 1);
+-- Without its list, a source is all new, but what is frozen stays.
+DELETE FROM aggwin.tier WHERE rollup_id IN (SELECT rollup_id FROM tier_rows);
+DELETE FROM aggwin.source_partition WHERE rollup_id IN (SELECT rollup_id FROM tier_rows);
+INSERT INTO aggwin.tier TABLE tier_rows;
+SELECT aggwin.refresh('of_dumped');
+SELECT * FROM of_dumped ORDER BY 1;
+SELECT p.relid, p.spans FROM aggwin.source_partition AS p JOIN tier_rows USING (rollup_id) ORDER BY 1;
+-- The trigger belongs to that table only.
+CREATE TRIGGER restore BEFORE INSERT ON dumped_2 FOR EACH ROW EXECUTE FUNCTION aggwin.restore_partition();
+INSERT INTO dumped_2 VALUES ('2024-02-03', 1);
+
 \c -
 SET client_min_messages = warning;
 DROP SCHEMA rollup_partition_ddl CASCADE;

@@ -203,7 +203,15 @@ SELECT * FROM fold_and_compare('by_week');
 DROP TRIGGER aggwin_capture_insert ON february_b;
 DROP TRIGGER aggwin_capture_insert ON march;
 CREATE TRIGGER again AFTER INSERT ON march_0 REFERENCING NEW TABLE AS aggwin_new FOR EACH STATEMENT EXECUTE FUNCTION aggwin.capture();
+SELECT bool_and(dormant) AS dormant FROM aggwin.rollup_status;
+INSERT INTO february_b SELECT k, ts, note, 7005, v, host FROM february_b LIMIT 1;
+SELECT * FROM compare('by_week');
+SELECT aggwin.adopt_rollups();
 SELECT bool_or(dormant) AS dormant FROM aggwin.rollup_status;
+SELECT * FROM fold_and_compare('by_day');
+SELECT * FROM fold_and_compare('by_week');
+INSERT INTO february_b SELECT k, ts, note, 7006, v, host FROM february_b LIMIT 1;
+SELECT * FROM fold_and_compare('by_week');
 
 -- The last rollup takes all triggers with it ---------------------------------------------------
 

@@ -574,8 +574,7 @@ aggwin_check_query(Query *query, const char *text)
 	context.source = rte->relid;
 	aggwin_check_source(rte->relid);
 	if (!rte->inh && get_rel_relkind(rte->relid) == RELKIND_PARTITIONED_TABLE)
-		refuse(text, -1, "ONLY with a partitioned table",
-			   "Without ONLY the rows of its partitions count.");
+		refuse(text, -1, "ONLY with a partitioned table", "Without it the rows of its partitions count.");
 
 	compat_flatten_group_exprs(query);
 	(void) check_walker((Node *) query->targetList, &context);

@@ -270,6 +270,10 @@ insert_catalog(const RollupRow *row, const RollupSpec *spec, FunctionCallInfo fc
 						" OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
 						SPI_OK_INSERT, lengthof(types), types, values, nulls);
 
+	/* A dump whose rollups were not restored may have left some. */
+	aggwin_spi_run_args("DELETE FROM aggwin.source_partition WHERE rollup_id = $1",
+						SPI_OK_DELETE, 1, tier_types, tier_values, NULL);
+
 	PushActiveSnapshot(GetLatestSnapshot());
 	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.tier (rollup_id, refresh_interval, retention, width, int_width, folded)"
 								 " SELECT $1, $2, $3, %s, %s, (least(s.xmin, s.me)::text || ':' || s.xmax::text || ':' ||"
@@ -520,7 +524,7 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	insert_catalog(&row, spec, fcinfo);
 	aggwin_sandbox_leave(&saved);
-	aggwin_follow_partitions(row.source, true);
+	aggwin_follow_partitions(row.source, FOLLOW_CREATED);
 	if (PG_GETARG_BOOL(ARG_WITH_DATA) && !source_is_empty(row.source))
 		aggwin_invalid_write_all(row.invalid);
 	add_tiers(row.rollup_id, PG_GETARG_ARRAYTYPE_P(ARG_TIERS));

@@ -209,7 +209,7 @@ follow_result(void)
 	ListCell   *lc;
 
 	foreach(lc, sources)
-		aggwin_follow_partitions(lfirst_oid(lc), false);
+		aggwin_follow_partitions(lfirst_oid(lc), FOLLOW_DDL);
 }
 
 /*

@@ -21,6 +21,8 @@
  * transaction has just attached. The tables themselves were locked by the command
  * that attached or detached them.
  *
+ * The list is part of a dump. Where it was not restored, everything is new.
+ *
  * Everything is read under the latest snapshot: a transaction with an older one
  * still changes the tree for all.
  */
@@ -358,12 +360,24 @@ detach_is_pending(Oid table)
 	return get_rel_relispartition(ancestors != NIL ? llast_oid(ancestors) : table);
 }
 
+/*
+ * A restore brings a source's partitions, and their triggers, before the list
+ * of them. What is new to that one is found out when the rollup is taken up.
+ */
+static bool
+is_taken_up(const RollupRow *row)
+{
+	return run("SELECT FROM aggwin.tier AS t WHERE t.rollup_id = $1 AND t.level = 0"
+			   " AND t.folded IS NOT NULL AND $2 IS NOT NULL",
+			   SPI_OK_SELECT, row->rollup_id, NIL) > 0;
+}
+
 static void
-follow_for(const RollupRow *row, List *tree, bool created,
+follow_for(const RollupRow *row, List *tree, FollowReason reason,
 		   List **all_fresh, List **all_gone)
 {
 	List	   *list = listed(row);
-	List	   *fresh = only_in(tree, list);
+	List	   *fresh = is_taken_up(row) ? only_in(tree, list) : NIL;
 	List	   *gone = NIL;
 	List	   *held = NIL;
 	RollupSpec *spec;
@@ -400,7 +414,7 @@ follow_for(const RollupRow *row, List *tree, bool created,
 			SPI_OK_DELETE, row->rollup_id, gone);
 	}
 	enlist(row, spec, fresh, tree);
-	if (!created)
+	if (reason != FOLLOW_CREATED)
 		invalidate_fresh(row, spec, fresh);
 	aggwin_sandbox_leave(&saved);
 
@@ -422,11 +436,10 @@ differs(List *rows, List *tree)
 }
 
 /*
- * Follow what has come and gone below a source. created: a rollup has just been
- * created, and sees to triggers and rows itself. The caller is connected to SPI.
+ * Follow what has come and gone below a source. The caller is connected to SPI.
  */
 void
-aggwin_follow_partitions(Oid source, bool created)
+aggwin_follow_partitions(Oid source, FollowReason reason)
 {
 	List	   *rows = NIL;
 	List	   *tree;
@@ -451,11 +464,11 @@ aggwin_follow_partitions(Oid source, bool created)
 		PushActiveSnapshot(GetLatestSnapshot());
 		tree = tree_below(source);
 		foreach(lc, rows)
-			follow_for(lfirst(lc), tree, created, &fresh, &gone);
+			follow_for(lfirst(lc), tree, reason, &fresh, &gone);
 	}
 	PopActiveSnapshot();
 
-	if (!created)
+	if (reason == FOLLOW_DDL)
 	{
 		foreach(lc, fresh)
 			aggwin_create_triggers(lfirst_oid(lc));

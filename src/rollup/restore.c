@@ -37,6 +37,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "commands/trigger.h"
@@ -44,7 +45,9 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "rollup/capture_write.h"
+#include "rollup/partitions.h"
 #include "rollup/parts.h"
+#include "rollup/triggers.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -55,6 +58,7 @@
 
 PG_FUNCTION_INFO_V1(aggwin_restore_rollup);
 PG_FUNCTION_INFO_V1(aggwin_restore_tier);
+PG_FUNCTION_INFO_V1(aggwin_restore_partition);
 PG_FUNCTION_INFO_V1(aggwin_take_up_rows);
 PG_FUNCTION_INFO_V1(aggwin_guard_table);
 PG_FUNCTION_INFO_V1(aggwin_on_restore);
@@ -137,18 +141,18 @@ aggwin_restore_rollup(PG_FUNCTION_ARGS)
 	return PointerGetDatum(trigger->tg_trigtuple);
 }
 
+/* Does a query with two arguments have a row? */
 static bool
-tier_exists(Datum rollup_id, Datum level)
+exists(const char *sql, Oid type1, Datum value1, Oid type2, Datum value2)
 {
-	Oid			types[] = {INT4OID, INT2OID};
-	Datum		values[] = {rollup_id, level};
+	Oid			types[] = {type1, type2};
+	Datum		values[] = {value1, value2};
 	Sandbox		saved;
 	bool		found;
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_connect();
-	found = aggwin_spi_run_args("SELECT FROM aggwin.tier WHERE rollup_id = $1 AND level = $2",
-								SPI_OK_SELECT, 2, types, values, NULL) > 0;
+	found = aggwin_spi_run_args(sql, SPI_OK_SELECT, 2, types, values, NULL) > 0;
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
 	return found;
@@ -178,11 +182,33 @@ aggwin_restore_tier(PG_FUNCTION_ARGS)
 							  SPI_fnumber(desc, "rollup_id"), &nulls[0]);
 	values[1] = SPI_getbinval(trigger->tg_trigtuple, desc,
 							  SPI_fnumber(desc, "level"), &nulls[1]);
-	if (!nulls[0] && !nulls[1] && tier_exists(values[0], values[1]))
+	if (!nulls[0] && !nulls[1] &&
+		exists("SELECT FROM aggwin.tier WHERE rollup_id = $1 AND level = $2",
+			   INT4OID, values[0], INT2OID, values[1]))
 		return PointerGetDatum(NULL);
 	folded = SPI_fnumber(desc, "folded");
 	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple, desc,
 													 1, &folded, &nothing, &is_null));
+}
+
+/*
+ * aggwin.restore_partition(): BEFORE INSERT trigger on aggwin.source_partition.
+ * Passes over rows that are there, and over all rows of rollups in use: what
+ * came and went below their sources has been followed.
+ */
+Datum
+aggwin_restore_partition(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	check_called_for_row(fcinfo, "restore_partition", "source_partition");
+	if (!InLocalUserIdChange() &&
+		exists("SELECT FROM aggwin.source_partition WHERE rollup_id = $1 AND relid = $2"
+			   " UNION ALL SELECT FROM aggwin.tier WHERE rollup_id = $1 AND level = 0 AND folded IS NOT NULL",
+			   INT4OID, Int32GetDatum(rollup_id_column(trigger)),
+			   OIDOID, ObjectIdGetDatum(regclass_column(trigger, "relid"))))
+		return PointerGetDatum(NULL);
+	return PointerGetDatum(trigger->tg_trigtuple);
 }
 
 /* Taking up --------------------------------------------------------------- */
@@ -240,6 +266,7 @@ aggwin_take_up(const RollupRow *row)
 		return false;
 	reserve_pages(row->delta);
 	reserve_pages(row->invalid);
+	aggwin_follow_partitions(row->source, FOLLOW_TAKEN_UP);
 	if (!has_no_rows(row))
 		return true;
 
@@ -384,9 +411,9 @@ aggwin_on_restore(PG_FUNCTION_ARGS)
 static void
 adopt(Oid source, Oid user)
 {
+	List	   *tables;
 	List	   *rollups;
 	ListCell   *lc;
-	Sandbox		saved;
 
 	if (pg_class_aclcheck(source, user, ACL_TRIGGER) != ACLCHECK_OK)
 		ereport(ERROR,
@@ -394,12 +421,12 @@ adopt(Oid source, Oid user)
 				 errmsg("permission denied for table %s", get_rel_name(source)),
 				 errdetail("To adopt its rollups needs the privilege TRIGGER on it.")));
 	LockRelationOid(source, ShareRowExclusiveLock);
+	tables = find_all_inheritors(source, ShareRowExclusiveLock, NULL);
 	rollups = aggwin_rollups_of(source);
 	if (rollups == NIL)
 		return;
-	aggwin_sandbox_enter(&saved, user, false);
-	aggwin_create_triggers(source);
-	aggwin_sandbox_leave(&saved);
+	foreach(lc, tables)
+		aggwin_create_triggers(lfirst_oid(lc));
 
 	/* Who knows what happened to the source meanwhile? */
 	foreach(lc, rollups)

@@ -3,6 +3,7 @@
 -- What pg_dump takes along, of a schema without data, too.
 SELECT pg_catalog.pg_extension_config_dump('aggwin.rollup', '');
 SELECT pg_catalog.pg_extension_config_dump('aggwin.tier', '');
+SELECT pg_catalog.pg_extension_config_dump('aggwin.source_partition', '');
 
 -- Rows of the catalog ------------------------------------------------------
 
@@ -23,6 +24,15 @@ CREATE TRIGGER aggwin_restore BEFORE INSERT ON aggwin.tier
 	FOR EACH ROW EXECUTE FUNCTION aggwin.restore_tier();
 ALTER TABLE aggwin.tier ENABLE ALWAYS TRIGGER aggwin_restore;
 COMMENT ON TRIGGER aggwin_restore ON aggwin.tier IS 'forgets what a dump says of transactions';
+
+CREATE FUNCTION aggwin.restore_partition() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_restore_partition';
+COMMENT ON FUNCTION aggwin.restore_partition() IS 'private: trigger that lets a dump restore partitions that are known already';
+REVOKE ALL ON FUNCTION aggwin.restore_partition() FROM PUBLIC;
+CREATE TRIGGER aggwin_restore BEFORE INSERT ON aggwin.source_partition
+	FOR EACH ROW EXECUTE FUNCTION aggwin.restore_partition();
+ALTER TABLE aggwin.source_partition ENABLE ALWAYS TRIGGER aggwin_restore;
+COMMENT ON TRIGGER aggwin_restore ON aggwin.source_partition IS 'lets a dump restore partitions that are known already';
 
 CREATE FUNCTION aggwin.take_up() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_take_up_rows';
