@@ -259,21 +259,34 @@ outside(const char *bucket, const char *column)
 					column, bucket);
 }
 
+/*
+ * Spans, as far as a level asks those below: where one in between has expired,
+ * it does not, although what is below may still be invalid there.
+ */
+static char *
+asked_by(int level, const char *spans)
+{
+	if (level < 2)
+		return psprintf("(%s)", spans);
+	return psprintf("((%s) * (SELECT w.spans FROM w%d AS w))", spans, level);
+}
+
 /* State of a level below, where that is whole and the one above is not. */
 static void
 append_lower_state(StringInfo s, const RollupSpec *spec, const RollupNames *names,
-				   int j, const Tier *shown, const char *restriction)
+				   int level, int j, const Tier *shown, const char *restriction)
 {
 	const Tier *lower = aggwin_tier(names, j);
 	char	   *row = aggwin_sql_row_of(spec, "st", lower, shown);
+	char	   *spans = psprintf("SELECT a.spans - coalesce(b.spans, '{}') FROM w%d AS a, w%d AS b",
+								 j + 1, j);
 
-	appendStringInfo(s, " UNION ALL SELECT %1$s FROM aggwin.spans("
-					 "(SELECT a.spans - coalesce(b.spans, '{}') FROM w%2$d AS a, w%3$d AS b)) AS r(span)"
+	appendStringInfo(s, " UNION ALL SELECT %1$s FROM aggwin.spans(%7$s) AS r(span)"
 					 " JOIN %4$s AS st ON %5$s AND %6$s"
 					 " UNION ALL SELECT %1$s FROM %4$s AS st WHERE st.bucket IS NULL AND %6$s"
 					 " AND (SELECT a.nulls AND NOT coalesce(b.nulls, false) FROM w%2$d AS a, w%3$d AS b)",
 					 row, j + 1, j, lower->state, aggwin_sql_in_span(spec, "st.bucket"),
-					 psprintf(restriction, "st"));
+					 psprintf(restriction, "st"), asked_by(level, spans));
 }
 
 /* restriction: a format for conditions on the columns of an alias. */
@@ -293,7 +306,7 @@ append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
 					 aggwin_sql_row_of(spec, "st", tier, shown), tier->state,
 					 valid("st.bucket", level), psprintf(restriction, "st"));
 	for (int j = level - 1; j >= 0; j--)
-		append_lower_state(s, spec, names, j, shown, restriction);
+		append_lower_state(s, spec, names, level, j, shown, restriction);
 	for (int j = level; j > 0; j--)
 		appendStringInfo(s, " UNION ALL SELECT %s FROM %s AS d WHERE %s AND %s",
 						 aggwin_sql_row_of(spec, "d", aggwin_tier(names, j), shown),
@@ -305,7 +318,7 @@ append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
 					 " WHERE d.xid >= (SELECT f.xmax FROM folded AS f) AND d.xid <= " AGGWIN_LAST_XID " AND %s",
 					 row, base->delta, counts);
 	groups = aggwin_sql_groups_in_spans(spec, names->source,
-										"(SELECT w.spans FROM w0 AS w)",
+										asked_by(level, "SELECT w.spans FROM w0 AS w"),
 										"(SELECT w.nulls FROM w0 AS w)",
 										"(SELECT w.scans FROM w0 AS w)",
 										false);
