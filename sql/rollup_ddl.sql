@@ -399,7 +399,7 @@ CREATE FUNCTION owners() RETURNS TABLE (name text, owner name) LANGUAGE sql AS $
 	SELECT p.name, c.relowner::regrole
 	FROM aggwin.rollup, LATERAL (VALUES ('view', view), ('definition', definition), ('state', state), ('delta', delta), ('invalid', invalid)) AS p (name, part),
 		pg_class AS c
-	WHERE c.oid = part
+	WHERE c.oid = part ORDER BY p.name
 $$;
 SET ROLE regress_rollup_owner;
 CREATE TABLE owned (ts timestamptz, v int);

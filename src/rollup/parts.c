@@ -13,7 +13,6 @@
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "rollup/restore.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
@@ -90,6 +89,26 @@ aggwin_reserve_pages(Oid relid)
 }
 
 /*
+ * Put a guard on one of a rollup's tables. Rows that are put into the table of
+ * spans by hand can make nothing wrong that was right; there, the guard stands
+ * behind those that take some away. Both are tables of schema aggwin. Called as
+ * superuser.
+ */
+static void
+create_guard(const char *table, int32 rollup_id)
+{
+	char	   *spans = psprintf("_invalid_%d", rollup_id);
+
+	aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_guard %s ON aggwin.%s"
+							" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.guard('%s')",
+							strcmp(table, spans) == 0 ? "AFTER UPDATE OR DELETE OR TRUNCATE"
+							: "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", table, spans),
+				   SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ENABLE ALWAYS TRIGGER aggwin_guard", table),
+				   SPI_OK_UTILITY);
+}
+
+/*
  * Create state, delta and invalid of row->rollup_id, and set their ids in row.
  * Called as superuser; the tables are given to the owner at once.
  */
@@ -125,9 +144,9 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 							invalid, spec->time->multirange), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", invalid), SPI_OK_UTILITY);
 
-	aggwin_create_guard(state, id);
-	aggwin_create_guard(delta, id);
-	aggwin_create_guard(invalid, id);
+	create_guard(state, id);
+	create_guard(delta, id);
+	create_guard(invalid, id);
 	give_to(state, owner);
 	give_to(delta, owner);
 	give_to(invalid, owner);
@@ -162,8 +181,8 @@ aggwin_create_tier_tables(const RollupRow *row, Tier *tier, const RollupSpec *sp
 							delta, state), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
 							state, aggwin_sql_key_columns(spec, tier)), SPI_OK_UTILITY);
-	aggwin_create_guard(state, row->rollup_id);
-	aggwin_create_guard(delta, row->rollup_id);
+	create_guard(state, row->rollup_id);
+	create_guard(delta, row->rollup_id);
 	give_to(state, owner);
 	give_to(delta, owner);
 	tier->state_relid = aggwin_relid(state);

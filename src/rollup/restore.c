@@ -479,26 +479,6 @@ aggwin_adopt_rollups(PG_FUNCTION_ARGS)
 /* Guards ------------------------------------------------------------------ */
 
 /*
- * Put a guard on one of a rollup's tables. Rows that are put into the table of
- * spans by hand can make nothing wrong that was right; there, the guard stands
- * behind those that take some away. Both are tables of schema aggwin. Called as
- * superuser.
- */
-void
-aggwin_create_guard(const char *table, int32 rollup_id)
-{
-	char	   *spans = psprintf("_invalid_%d", rollup_id);
-
-	aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_guard %s ON aggwin.%s"
-							" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.guard('%s')",
-							strcmp(table, spans) == 0 ? "AFTER UPDATE OR DELETE OR TRUNCATE"
-							: "BEFORE INSERT OR UPDATE OR DELETE OR TRUNCATE", table, spans),
-				   SPI_OK_UTILITY);
-	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ENABLE ALWAYS TRIGGER aggwin_guard", table),
-				   SPI_OK_UTILITY);
-}
-
-/*
  * The table of spans of the rollup that relid is a table of. Where the rollup is
  * yet to be restored, and only the data are missing, its name helps.
  */

@@ -9,6 +9,5 @@
 #include "rollup/catalog.h"
 
 extern bool aggwin_take_up(const RollupRow *row);
-extern void aggwin_create_guard(const char *table, int32 rollup_id);
 
 #endif							/* AGGWIN_RESTORE_H */
