@@ -13,16 +13,17 @@ use lib "$FindBin::RealBin/../lib";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Aggwin::Carried;
 use Aggwin::Crew;
 use Aggwin::Session;
-use Aggwin::Workload qw(create_workload rollup_names compare_sql differences);
+use Aggwin::Workload qw(rollup_names view_names);
 use Aggwin::Writer;
 
 my $seed = $ENV{AGGWIN_DUMP_SEED} || int rand 1_000_000_000;
 note "AGGWIN_DUMP_SEED=$seed";
 srand $seed;
 
-my $all = () = rollup_names();
+my $carried = Aggwin::Carried->new($seed);
 my $serial = 0;
 
 # Clusters -------------------------------------------------------------------
@@ -48,69 +49,7 @@ my %cluster = (
 	# A worker that may begin in the middle of a restore.
 	ahead => cluster('ahead', 7, "shared_preload_libraries = 'aggwin'", 'aggwin.launcher_naptime = 1s', 'aggwin.worker_naptime = 100ms'));
 
-# Checks -----------------------------------------------------------------------
-
-sub is_exact
-{
-	my ($session, $name, @rollups) = @_;
-	my ($differences, $rows, $text) = differences($session->rows(compare_sql(@rollups ? @rollups : rollup_names())));
-
-	is($differences, 0, "$name: exact") or diag "seed $seed: $text";
-	return $rows;
-}
-
-sub refresh
-{
-	my ($session, @rollups) = @_;
-
-	$session->rows("SELECT aggwin.refresh('$_')") foreach @rollups ? @rollups : rollup_names();
-	return;
-}
-
-# What is pending; in a restored rollup, what was pending when it was dumped.
-my $PENDING = q{SELECT string_agg(concat_ws(' ', rollup, pending_deltas, coalesce(invalid_buckets::text, 'all'),
-	rows_folded, watermark), ', ' ORDER BY rollup::text) FROM aggwin.rollup_status};
-
-my $OBJECTS = q{SELECT string_agg(concat_ws(' ', c.oid::regclass, c.relkind, c.relowner::regrole, c.relacl, c.reloptions,
-	(SELECT string_agg(tgname || ' ' || tgenabled::text, ' ' ORDER BY tgname) FROM pg_trigger WHERE tgrelid = c.oid AND NOT tgisinternal)),
-	E'\n' ORDER BY c.oid::regclass::text)
-	FROM pg_class AS c WHERE relnamespace IN ('public'::regnamespace, 'aggwin'::regnamespace) AND relkind <> 'S'};
-
-# Exact now, with more written, folded, and written again.
-sub works_on
-{
-	my ($node, $database, $name, %options) = @_;
-	my $session = Aggwin::Session->new($node->connstr($database), 'test');
-	my $writer = Aggwin::Writer->new($session);
-
-	is($session->value('SELECT count(*) FROM aggwin.rollup_status WHERE NOT dormant'), $all, "$name: no rollup is dormant");
-	is($session->value($PENDING), $options{pending}, "$name: pending is what was pending, folded what was folded")
-	  if $options{pending};
-	is($session->value($OBJECTS), $options{objects}, "$name: owners, privileges, options and triggers")
-	  if $options{objects};
-	my $rows = is_exact($session, "$name, restored");
-	cmp_ok($rows, '>', $options{least_rows} // 1000, "$name: there is something to compare");
-
-	$session->rows($writer->insert(20) . $writer->insert(400));
-	is_exact($session, "$name, more inserted");
-	$session->rows($writer->update_sql . $writer->delete_sql);
-	is_exact($session, "$name, more changed");
-	refresh($session);
-	is($session->value('SELECT sum(pending_deltas) || $$ $$ || sum(invalid_buckets) FROM aggwin.rollup_status'),
-		'0 0', "$name: all is folded");
-	is_exact($session, "$name, folded");
-	$session->rows($writer->insert(20) . $writer->delete_sql);
-	is_exact($session, "$name, inserted and deleted once more");
-	refresh($session);
-	is_exact($session, "$name, folded once more");
-
-	# New rollups pass over the numbers that are taken.
-	$session->rows(q{SELECT aggwin.create_rollup('another', 'SELECT aggwin.time_bucket(''1 day'', ts) AS day, count(*) AS n FROM events GROUP BY 1')});
-	is($session->value('SELECT count(*) FROM aggwin.rollup'), $all + 1, "$name: one more rollup");
-	$session->rows(q{SELECT aggwin.drop_rollup('another')});
-	$session->close;
-	return;
-}
+# Databases -------------------------------------------------------------------
 
 # A worker that serves it gives way.
 sub drop_database
@@ -169,21 +108,9 @@ sub dump_of
 	return $file;
 }
 
-create_workload($here);
+$carried->create($here);
 my $session = Aggwin::Session->new($here->connstr('postgres'), 'test');
 my $writer = Aggwin::Writer->new($session);
-$session->rows(q{
-	ALTER VIEW by_second OWNER TO keeper;
-	GRANT SELECT ON events TO keeper;
-	GRANT SELECT ON by_minute TO reader;
-	CREATE MATERIALIZED VIEW by_hour_stored AS SELECT * FROM by_hour;});
-$session->rows($writer->insert(2000)) foreach 1 .. 2;
-refresh($session);
-$session->rows($writer->insert(300) . $writer->insert(10) . $writer->delete_sql . $writer->update_sql);
-my $pending = $session->value($PENDING);
-my $objects = $session->value($OBJECTS);
-is($session->value('SELECT count(*) FROM aggwin.rollup_status WHERE pending_deltas > 0 AND invalid_buckets > 0'),
-	$all, 'deltas and invalid spans are pending in all rollups');
 # In progress while all dumps are made, and in none of them.
 $session->rows("BEGIN; " . $writer->insert(100) . "PREPARE TRANSACTION 'in progress'");
 
@@ -216,7 +143,8 @@ sub restored
 
 		run_on($node, $database, "$where: $name: $_->[0]", @$_) foreach @commands;
 		# A worker may have folded by now.
-		works_on($node, $database, "$where: $name", objects => $objects, $where eq 'ahead' ? () : (pending => $pending));
+		$carried->works_on($node, $database, "$where: $name", objects => 1, history => 1,
+			pending => $where ne 'ahead');
 		drop_database($node, $database);
 	}
 	return;
@@ -247,7 +175,7 @@ restored('the schemas', ['DROP SCHEMA public'], [ @RESTORE, $file{schemas} ],
 	my $again = dump_of($cluster{behind}, $first, '--format=custom');
 	my $second = new_database($cluster{ahead});
 	run_on($cluster{ahead}, $second, 'the second dump is restored', @RESTORE, $again);
-	works_on($cluster{ahead}, $second, 'second dump', objects => $objects);
+	$carried->works_on($cluster{ahead}, $second, 'second dump', objects => 1, history => 1);
 }
 
 # As an ordinary user who owns what is dumped.
@@ -278,10 +206,10 @@ foreach my $where (some_clusters())
 	run_on($node, $database, $name, @PSQL, "--file=$file{empty}");
 	my $session = Aggwin::Session->new($node->connstr($database), 'test');
 	is($session->value(q{SELECT count(*) FROM aggwin.rollup_status WHERE NOT dormant AND rows_folded = 0 AND watermark IS NULL}),
-		$all, "$name: all rollups are there, and nothing has been folded");
-	is(is_exact($session, $name), 0, "$name: empty");
+		$carried->views, "$name: all rollups are there, and nothing has been folded");
+	is($carried->is_exact($session, $name), 0, "$name: empty");
 	$session->close;
-	works_on($node, $database, $name, objects => $objects, least_rows => -1);
+	$carried->works_on($node, $database, $name, objects => 1, least_rows => -1);
 	drop_database($node, $database);
 }
 
@@ -295,20 +223,20 @@ foreach my $where (some_clusters())
 
 	run_on($node, $database, $name, @PSQL, "--file=$file{schema}");
 	my $session = Aggwin::Session->new($node->connstr($database), 'test');
-	is($session->value($OBJECTS), $objects, "$name: owners, privileges, options and triggers");
+	$carried->has_objects($session, $name);
 	$session->rows(Aggwin::Writer->new($session)->insert(1000));
-	cmp_ok(is_exact($session, $name), '>', 500, "$name: there is something");
+	cmp_ok($carried->is_exact($session, $name), '>', 500, "$name: there is something");
 	run_on($node, $database, "$where: rows of the catalog", @PSQL, "--file=$file{catalog}");
-	is_exact($session, "$name with rollups");
+	$carried->is_exact($session, "$name with rollups");
 	$session->close;
-	works_on($node, $database, "$name with rollups", objects => $objects, least_rows => 500);
+	$carried->works_on($node, $database, "$name with rollups", objects => 1, least_rows => 500);
 	drop_database($node, $database);
 }
 
 # Data into a schema, or into a database in which somebody has folded nothing yet.
 sub takes_data
 {
-	my ($name, $folded, @command) = @_;
+	my ($name, $folded, $kept, @command) = @_;
 
 	foreach my $where (some_clusters())
 	{
@@ -320,20 +248,21 @@ sub takes_data
 		{
 			my $session = Aggwin::Session->new($node->connstr($database), 'test');
 
-			refresh($session);
+			$carried->refresh($session);
 			$session->close;
 		}
 		run_on($node, $database, "$where: $name", @command);
-		works_on($node, $database, "$where: $name", objects => $objects);
+		$carried->works_on($node, $database, "$where: $name", objects => 1, history => $kept);
 		drop_database($node, $database);
 	}
 	return;
 }
 
-takes_data("$_, into the schema", 0, @PSQL, "--file=$file{$_}") foreach qw(data data_inserts data_disabled);
-takes_data('data, into a copy that is empty', 1, @PSQL, "--file=$file{data}");
-takes_data('data, parallel', 0, @RESTORE, '--data-only', '--jobs=4', $file{directory});
-takes_data('data, triggers disabled', 1, @RESTORE, '--data-only', '--disable-triggers', $file{custom});
+# Without triggers, history that is captured again is not counted twice.
+takes_data("$_, into the schema", 0, $_ eq 'data_disabled', @PSQL, "--file=$file{$_}") foreach qw(data data_inserts data_disabled);
+takes_data('data, into a copy that is empty', 1, 0, @PSQL, "--file=$file{data}");
+takes_data('data, parallel', 0, 0, @RESTORE, '--data-only', '--jobs=4', $file{directory});
+takes_data('data, triggers disabled', 1, 1, @RESTORE, '--data-only', '--disable-triggers', $file{custom});
 
 # Data after everything else: nobody should.
 sub restored_in_parts
@@ -346,7 +275,7 @@ sub restored_in_parts
 		my $database = new_database($node);
 
 		run_on($node, $database, "$where: $name: @$_", @RESTORE, @$_) foreach @sections;
-		works_on($node, $database, "$where: $name", objects => $objects);
+		$carried->works_on($node, $database, "$where: $name", objects => 1);
 		drop_database($node, $database);
 	}
 	return;
@@ -365,20 +294,20 @@ foreach my $where (some_clusters())
 
 	run_on($node, $database, "$where: $_", @RESTORE, "--section=$_", $file{custom}) foreach qw(pre-data data);
 	my $session = Aggwin::Session->new($node->connstr($database), 'test');
-	is($session->value($DORMANT), $all, "$where: without triggers all are dormant");
+	is($session->value($DORMANT), $carried->views, "$where: without triggers all are dormant");
 	$session->rows(Aggwin::Writer->new($session)->insert(500));
-	cmp_ok(is_exact($session, "$where: without triggers"), '>', 1000, "$where: there is something");
-	refresh($session);
-	is_exact($session, "$where: without triggers, not folded");
-	is($session->value('SELECT aggwin.adopt_rollups()'), $all, "$where: the triggers are made anew");
-	is($session->value($DORMANT), $all, "$where: indexes are missing, still");
+	cmp_ok($carried->is_exact($session, "$where: without triggers"), '>', 1000, "$where: there is something");
+	$carried->refresh($session);
+	$carried->is_exact($session, "$where: without triggers, not folded");
+	is($session->value('SELECT aggwin.adopt_rollups()'), $carried->rollups, "$where: the triggers are made anew");
+	is($session->value($DORMANT), $carried->views, "$where: indexes are missing, still");
 	$session->rows(Aggwin::Writer->new($session)->insert(500));
-	is_exact($session, "$where: indexes missing");
-	$session->rows("DROP TRIGGER aggwin_capture_$_ ON events") foreach qw(insert update delete truncate);
+	$carried->is_exact($session, "$where: indexes missing");
+	$session->rows("DROP TRIGGER aggwin_capture_$_ ON events; DROP TRIGGER aggwin_capture_$_ ON readings") foreach qw(insert update delete truncate);
 	$session->rows('UPDATE events SET i = i + 1 WHERE id % 2 = 0');
-	is_exact($session, "$where: without triggers again");
+	$carried->is_exact($session, "$where: without triggers again");
 	run_on($node, $database, "$where: post-data", @RESTORE, '--section=post-data', $file{custom});
-	works_on($node, $database, "$where: post-data after all");
+	$carried->works_on($node, $database, "$where: post-data after all");
 	$session->close;
 	drop_database($node, $database);
 }
@@ -397,7 +326,12 @@ foreach my $where (some_clusters())
 		'the triggers came along');
 	# Which does not hinder a new beginning.
 	$here->safe_psql($database, Aggwin::Workload::create_rollup_sql($_)) foreach rollup_names();
-	works_on($here, $database, 'rollups created anew');
+	my $session = Aggwin::Session->new($here->connstr($database), 'test');
+	cmp_ok($carried->is_exact($session, 'rollups created anew'), '>', 1000, 'there is something');
+	$session->rows(Aggwin::Writer->new($session)->insert(100));
+	$session->rows("SELECT aggwin.refresh('$_')") foreach view_names();
+	$carried->is_exact($session, 'rollups created anew, folded');
+	$session->close;
 }
 
 # Under load -------------------------------------------------------------------------------
@@ -414,7 +348,7 @@ $here->safe_psql('postgres', "ROLLBACK PREPARED 'in progress'");
 	{
 		my $database = new_database($cluster{behind});
 		run_on($cluster{behind}, $database, 'dump made under load', @RESTORE, $dump);
-		works_on($cluster{behind}, $database, 'dump made under load');
+		$carried->works_on($cluster{behind}, $database, 'dump made under load');
 	}
 }
 
@@ -437,11 +371,11 @@ $here->safe_psql('postgres', "ROLLBACK PREPARED 'in progress'");
 		}
 		ok($done, "a copy by $strategy");
 	}
-	works_on($node, $_, $_, objects => $objects) foreach @copies, $database;
+	$carried->works_on($node, $_, $_, objects => 1) foreach @copies, $database;
 	my $session = Aggwin::Session->new($node->connstr($copies[0]), 'test');
 	$session->rows(Aggwin::Writer->new($session)->insert(100));
 	ok($node->poll_query_until($copies[0], "SELECT sum(pending_deltas) = 0 FROM aggwin.rollup_status"), 'a worker serves the copy');
-	is_exact($session, 'the copy');
+	$carried->is_exact($session, 'the copy');
 	$session->close;
 }
 
