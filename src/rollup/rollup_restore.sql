@@ -1,6 +1,6 @@
 -- rollup_restore.sql - rollups in dumps, and out of them
 
--- What pg_dump takes along, of a schema without data, too.
+-- What pg_dump takes along, unless it is told to leave out data.
 SELECT pg_catalog.pg_extension_config_dump('aggwin.rollup', '');
 SELECT pg_catalog.pg_extension_config_dump('aggwin.tier', '');
 SELECT pg_catalog.pg_extension_config_dump('aggwin.source_partition', '');
