@@ -168,6 +168,147 @@ RESET ROLE;
 SELECT * FROM by_plain;
 ROLLBACK;
 
+DROP OPERATOR + (bigint, bigint);
+DROP DOMAIN text;
+SET timezone = 'UTC';
+
+-- What is a constant when the query is checked, and no more when the rollup is made: not made into a
+-- text that is run as superuser, nor later a crash.
+SET ROLE regress_hostile;
+CREATE FUNCTION change_to(text) RETURNS void LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+	IF current_user <> 'regress_hostile' THEN
+		RAISE WARNING 'called as %', current_user;
+	END IF;
+	EXECUTE 'ALTER FUNCTION rollup_hostile.shifting(int) ' || $1;
+END
+$$;
+CREATE FUNCTION shifting(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
+	'BEGIN PERFORM rollup_hostile.change_to(''VOLATILE''); RETURN $1; END';
+CREATE TABLE shifts (ts timestamptz, v int);
+SELECT aggwin.create_rollup('shifted', 'SELECT aggwin.time_bucket(interval ''1 hour'' * shifting(1), ts) AS b, sum(v) AS v FROM shifts GROUP BY 1');
+CREATE OR REPLACE FUNCTION shifting(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+SELECT aggwin.create_rollup('shifted', 'SELECT aggwin.time_bucket(interval ''1 hour'' * shifting(1), ts) AS b, sum(v) AS v FROM shifts GROUP BY 1');
+INSERT INTO shifts VALUES ('2024-01-01Z', 1);
+CREATE OR REPLACE FUNCTION shifting(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT NULL::int';
+RESET ROLE;
+INSERT INTO shifts VALUES ('2024-01-01Z', 2);
+SELECT aggwin.refresh('shifted');
+SELECT v FROM shifted;
+SELECT aggwin.invalidate('shifted', NULL::timestamptz, NULL);
+SELECT * FROM aggwin.query_range(NULL::shifted, timestamptz '2024-01-01Z', '2024-01-02Z');
+SELECT aggwin.drop_rollup('shifted');
+
+-- Tables of tiers, too, are their owner's: triggers, rules, defaults and constraints run as the owner,
+-- whoever folds, and cannot become anybody else.
+SET ROLE regress_hostile;
+CREATE TABLE levels (ts timestamptz, big numeric, small float8);
+SELECT aggwin.create_rollup('leveled', 'SELECT aggwin.time_bucket(''1 hour'', ts) AS b, max(big) AS big, max(small) AS small FROM levels GROUP BY 1',
+	tiers => '{1 day}');
+SELECT r.delta AS delta, r.state AS state, r.invalid AS invalid, t.state AS state_1, t.delta AS delta_1
+FROM aggwin.rollup AS r JOIN aggwin.tier AS t USING (rollup_id) WHERE r.view = 'leveled'::regclass AND t.level = 1 \gset
+CREATE FUNCTION climb() RETURNS text LANGUAGE plpgsql VOLATILE AS $$
+DECLARE
+	command text;
+	told text := current_user;
+BEGIN
+	FOREACH command IN ARRAY ARRAY['RESET ROLE', 'SET ROLE NONE', 'SET SESSION AUTHORIZATION DEFAULT', 'CREATE TEMP TABLE mine ()', 'LISTEN mine'] LOOP
+		BEGIN
+			EXECUTE command;
+			told := told || ', ' || command;
+		EXCEPTION WHEN OTHERS THEN
+			NULL;
+		END;
+	END LOOP;
+	RAISE WARNING 'is %', told;
+	RETURN told;
+END
+$$;
+CREATE FUNCTION climbing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM rollup_hostile.climb(); RETURN coalesce(NEW, OLD); END';
+CREATE TRIGGER climbing BEFORE INSERT OR UPDATE OR DELETE ON :state FOR EACH ROW EXECUTE FUNCTION climbing();
+CREATE TRIGGER climbing AFTER INSERT OR DELETE ON :delta FOR EACH ROW EXECUTE FUNCTION climbing();
+CREATE TRIGGER climbing AFTER INSERT ON :state_1 FOR EACH STATEMENT EXECUTE FUNCTION climbing();
+CREATE TRIGGER climbing AFTER INSERT ON :delta_1 FOR EACH STATEMENT EXECUTE FUNCTION climbing();
+CREATE TRIGGER climbing AFTER DELETE ON :invalid FOR EACH STATEMENT EXECUTE FUNCTION climbing();
+RESET ROLE;
+INSERT INTO levels VALUES ('2024-01-01Z', 1, 1e30);
+SELECT aggwin.refresh('leveled_1d');
+SET ROLE regress_hostile;
+DROP TRIGGER climbing ON :state;
+DROP TRIGGER climbing ON :delta;
+DROP TRIGGER climbing ON :state_1;
+DROP TRIGGER climbing ON :delta_1;
+DROP TRIGGER climbing ON :invalid;
+-- Not by a trigger that waits for the end of the transaction,
+CREATE CONSTRAINT TRIGGER climbing AFTER INSERT OR UPDATE ON :state_1 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION climbing();
+RESET ROLE;
+INSERT INTO levels VALUES ('2024-01-02Z', 2, 2);
+\set VERBOSITY terse
+SELECT aggwin.refresh('leveled_1d');
+SET ROLE regress_hostile;
+DROP TRIGGER climbing ON :state_1;
+-- a rule,
+CREATE RULE climbing AS ON INSERT TO :state DO ALSO SELECT climb();
+RESET ROLE;
+SELECT aggwin.refresh('leveled_1d');
+SET ROLE regress_hostile;
+DROP RULE climbing ON :state;
+CREATE RULE climbing AS ON DELETE TO :delta DO ALSO SELECT climb();
+RESET ROLE;
+SELECT aggwin.refresh('leveled_1d');
+SET ROLE regress_hostile;
+DROP RULE climbing ON :delta;
+\set VERBOSITY default
+-- a default of a new column, or a constraint.
+CREATE FUNCTION climbed(numeric) RETURNS boolean LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RAISE WARNING ''is %'', current_user; RETURN true; END';
+ALTER TABLE :state_1 ADD COLUMN more text;
+ALTER TABLE :state_1 ALTER COLUMN more SET DEFAULT climb();
+ALTER TABLE :state ADD CONSTRAINT climbed CHECK (climbed(p1));
+RESET ROLE;
+SELECT aggwin.refresh('leveled_1d');
+SELECT big, small FROM leveled_1d ORDER BY b;
+-- A tier is made from them.
+SELECT aggwin.add_tier('leveled', interval '2 days');
+SELECT aggwin.drop_tier('leveled_2d');
+SET ROLE regress_hostile;
+ALTER TABLE :state_1 DROP COLUMN more;
+ALTER TABLE :state DROP CONSTRAINT climbed;
+-- Nor by a function of the query that leaves something behind for the end of the transaction.
+CREATE TABLE traps (v int);
+CREATE CONSTRAINT TRIGGER climbing AFTER INSERT ON traps DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION climbing();
+CREATE FUNCTION set_trap(int) RETURNS int LANGUAGE plpgsql VOLATILE AS 'BEGIN IF $1 > 10 THEN INSERT INTO rollup_hostile.traps VALUES (1); END IF; RETURN $1; END';
+CREATE FUNCTION trapping(int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'BEGIN RETURN rollup_hostile.set_trap($1); END';
+CREATE TABLE bait (ts bigint, v int);
+SELECT aggwin.create_rollup('trapped', 'SELECT aggwin.time_bucket(10::bigint, ts) AS b, sum(trapping(v)) AS v FROM bait GROUP BY 1');
+RESET ROLE;
+INSERT INTO bait VALUES (1, 1);
+INSERT INTO bait VALUES (1, 11);
+INSERT INTO bait SELECT 1, i FROM generate_series(1, 100) AS i;
+\set VERBOSITY terse
+SELECT aggwin.refresh('trapped');
+SET aggwin.strict_capture = on;
+INSERT INTO bait VALUES (1, 11);
+INSERT INTO bait SELECT 1, i FROM generate_series(1, 100) AS i;
+RESET aggwin.strict_capture;
+\set VERBOSITY default
+SELECT * FROM traps;
+
+-- Columns that change places make a value of one type look like another's.
+SET ROLE regress_hostile;
+ALTER TABLE :state RENAME p1 TO p0;
+ALTER TABLE :state RENAME p2 TO p1;
+ALTER TABLE :state RENAME p0 TO p2;
+ALTER TABLE :delta RENAME p1 TO p0;
+ALTER TABLE :delta RENAME p2 TO p1;
+ALTER TABLE :delta RENAME p0 TO p2;
+RESET ROLE;
+INSERT INTO levels VALUES ('2024-01-01Z', 3, 3);
+SELECT * FROM aggwin.query_range(NULL::leveled, timestamptz '2024-01-01Z', '2024-01-02Z');
+SELECT * FROM aggwin.query_range(NULL::leveled_1d, timestamptz '2024-01-01Z', '2024-01-02Z');
+INSERT INTO levels SELECT '2024-01-01Z', i, i FROM generate_series(1, 100) AS i;
+SELECT big, small FROM leveled_1d ORDER BY b;
+SELECT p.* FROM aggwin.rollup, aggwin.rollup_pending(rollup_id, (-1)::smallint) AS p WHERE view = 'leveled'::regclass;
+
 SET client_min_messages = warning;
 DROP SCHEMA rollup_hostile CASCADE;
 DROP ROLE regress_hostile, regress_hostile_writer;

@@ -421,10 +421,25 @@ range_sql(const RangeQuery *query)
 					quote_identifier(bucket), each_key(query, ", q.%1$s"));
 }
 
-/* Copy the rows of the last result. */
+/*
+ * Copy the rows of the last result. Their types are not what was asked for where
+ * the rollup's owner has given other names to the columns of its tables.
+ */
 static void
 return_rows(ReturnSetInfo *result)
 {
+	TupleDesc	wanted = result->setDesc;
+	TupleDesc	found = SPI_tuptable->tupdesc;
+	bool		same = wanted->natts == found->natts;
+
+	for (int i = 0; same && i < wanted->natts; i++)
+		same = TupleDescAttr(wanted, i)->atttypid == TupleDescAttr(found, i)->atttypid;
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the rollup's tables do not have their columns any more"),
+				 errhint("Drop the rollup and create it again.")));
+
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];

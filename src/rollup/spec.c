@@ -128,23 +128,55 @@ aggwin_has_time_index(const RollupSpec *spec)
 	return found;
 }
 
-static void
-read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
+/*
+ * The arguments of time_bucket, all but the time as constants, which alone may
+ * be used where the owner's functions must not run. They were constants when
+ * the rollup was created, but a function in them may be another one since.
+ */
+static List *
+time_bucket_args(FuncExpr *call)
 {
-	StringInfoData s;
-	List	   *args;
+	Node	   *folded;
 	ListCell   *lc;
-	int			number = 0;
 	int			guc_level;
+	bool		constant;
 
 	/*
 	 * Puts named arguments into their places and folds constants. Functions of
 	 * users that run here must not leave another search_path behind.
 	 */
 	guc_level = NewGUCNestLevel();
-	call = castNode(FuncExpr, eval_const_expressions(NULL, (Node *) call));
+	folded = eval_const_expressions(NULL, (Node *) call);
 	AtEOXact_GUC(false, guc_level);
-	args = call->args;
+
+	constant = IsA(folded, FuncExpr);
+	if (constant)
+	{
+		foreach(lc, ((FuncExpr *) folded)->args)
+		{
+			Node	   *arg = lfirst(lc);
+
+			if (foreach_current_index(lc) != 1 &&
+				(!IsA(arg, Const) || ((Const *) arg)->constisnull))
+				constant = false;
+		}
+	}
+	if (!constant)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("width, origin or time zone of a rollup's time_bucket is no longer a constant"),
+				 errdetail("A function that gives it has changed."),
+				 errhint("Drop the rollup and create it again.")));
+	return ((FuncExpr *) folded)->args;
+}
+
+static void
+read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
+{
+	StringInfoData s;
+	List	   *args = time_bucket_args(call);
+	ListCell   *lc;
+	int			number = 0;
 
 	spec->time = aggwin_time_type(exprType(lsecond(args)));
 	spec->event_time_expr = lsecond(args);

@@ -64,7 +64,7 @@ aggwin_rollup_pending(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 
 	names = aggwin_rollup_names(&row);
-	if (level > aggwin_top_level(&names))
+	if (level < 0 || level > aggwin_top_level(&names))
 		PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(&row), true);
 	aggwin_spi_connect();
