@@ -36,6 +36,7 @@
 #include "executor/executor.h"
 #include "rollup/capture_rows.h"
 #include "rollup/partitions.h"
+#include "utils/acl.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -284,6 +285,19 @@ capture_for(RollupCapture *rollup, TriggerData *trigger)
 	MemoryContextDelete(context);
 }
 
+/*
+ * The rollup's tables are its owner's, so they must not have what the owner may
+ * not read any more. All is invalid then, until somebody grants it again.
+ */
+static bool
+owner_may_read(const RollupCapture *rollup)
+{
+	Oid			source = rollup->row.source;
+
+	return pg_class_aclcheck(source, rollup->owner, ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(source, rollup->owner, ACL_SELECT, ACLMASK_ALL) == ACLCHECK_OK;
+}
+
 /* Has the trigger the shape that create_rollup() gives it? */
 static bool
 is_own_trigger(TriggerData *trigger)
@@ -322,7 +336,14 @@ aggwin_capture(PG_FUNCTION_ARGS)
 	PG_TRY();
 	{
 		foreach(lc, source->rollups)
-			capture_for(lfirst(lc), trigger);
+		{
+			RollupCapture *rollup = lfirst(lc);
+
+			if (owner_may_read(rollup))
+				capture_for(rollup, trigger);
+			else
+				aggwin_invalid_write_all(rollup->row.invalid);
+		}
 	}
 	PG_FINALLY();
 	{
