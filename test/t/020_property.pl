@@ -147,6 +147,9 @@ is_exact('exact when there was nothing to fold');
 # Would it be seen? ---------------------------------------------------------
 
 # What does this damage, of which nothing remains, do to each rollup?
+$session->rows('CREATE FUNCTION pg_temp.run(command text) RETURNS void SECURITY DEFINER LANGUAGE plpgsql'
+	  . ' AS $run$ BEGIN EXECUTE command; END $run$');
+
 sub is_seen
 {
 	my ($name, $damage) = @_;
@@ -157,8 +160,10 @@ sub is_seen
 		my ($state, $delta) = split /\|/,
 		  $session->value("SELECT state, delta FROM aggwin.rollup WHERE view = '$rollup'::regclass");
 
+		# A guard sees to it that damage done by hand shows nowhere, but lets
+		# pass what runs as somebody else.
 		$session->rows('BEGIN');
-		$session->rows($damage->($state, $delta, $rollup));
+		$session->rows('SELECT pg_temp.run($damage$' . $damage->($state, $delta, $rollup) . '$damage$)');
 		my ($differences) = differences($session->rows(compare_sql($rollup)));
 		$session->rows('ROLLBACK');
 		push @unseen, $rollup if $differences == 0;
