@@ -29,6 +29,8 @@
  */
 #include "postgres.h"
 
+#include "rollup/capture.h"
+
 #include "access/sysattr.h"
 #include "commands/trigger.h"
 #include "core/catch.h"
@@ -315,23 +317,16 @@ is_own_trigger(TriggerData *trigger)
 }
 
 /*
- * aggwin.capture(): records what the statement did for each rollup of the
- * table. An error in a rollup's expressions makes event time invalid for that
- * rollup only, and is the statement's error under aggwin.strict_capture.
+ * Record what a statement did for each rollup of the table. An error in a
+ * rollup's expressions makes event time invalid for that rollup only, and is the
+ * statement's error under aggwin.strict_capture.
  */
-Datum
-aggwin_capture(PG_FUNCTION_ARGS)
+void
+aggwin_capture_changes(TriggerData *trigger)
 {
-	TriggerData *trigger = (TriggerData *) fcinfo->context;
-	SourceCapture *source;
+	SourceCapture *source = aggwin_source_capture(RelationGetRelid(trigger->tg_relation));
 	ListCell   *lc;
 
-	if (!CALLED_AS_TRIGGER(fcinfo) || !is_own_trigger(trigger))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("aggwin.capture() can only be the trigger that aggwin.create_rollup() makes")));
-
-	source = aggwin_source_capture(RelationGetRelid(trigger->tg_relation));
 	source->in_use++;
 	PG_TRY();
 	{
@@ -350,6 +345,18 @@ aggwin_capture(PG_FUNCTION_ARGS)
 		source->in_use--;
 	}
 	PG_END_TRY();
+}
 
+/* aggwin.capture(): the trigger. */
+Datum
+aggwin_capture(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !is_own_trigger(trigger))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("aggwin.capture() can only be the trigger that aggwin.create_rollup() makes")));
+	aggwin_capture_changes(trigger);
 	return PointerGetDatum(NULL);
 }

@@ -419,6 +419,7 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 		foreach(lc, find_all_inheritors(row->source, NoLock, NULL))
 			aggwin_create_triggers(lfirst_oid(lc));
 	}
+	aggwin_follow_subscriptions(row->source);
 	return spec;
 }
 

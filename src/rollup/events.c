@@ -224,6 +224,7 @@ make_dormant_by_drop(void)
 				   " JOIN aggwin.rollup AS r"
 				   " ON r.source = " ROOT_OF("to_regclass(format('%I.%I', d.address_names[1], d.address_names[2]))")
 				   " WHERE d.object_type = 'trigger' AND starts_with(d.address_names[3], 'aggwin_capture_')"
+				   " AND (d.address_names[3] <> 'aggwin_capture_row' OR NOT aggwin.captures_everything(r.source))"
 				   " AND " TAKEN_UP, SPI_OK_SELECT);
 	invalidate_result();
 }
@@ -361,44 +362,68 @@ refuse_bad_sources(void)
 		aggwin_check_partition(lfirst_oid(lc));
 }
 
+/* Sources that a subscription may have begun to write to. */
+static void
+follow_subscriptions(void)
+{
+	List	   *sources;
+	ListCell   *lc;
+
+	aggwin_spi_run("SELECT DISTINCT r.source::oid FROM pg_event_trigger_ddl_commands() AS d, aggwin.rollup AS r"
+				   " WHERE d.classid = 'pg_subscription'::regclass UNION "
+				   "SELECT r.source::oid FROM " TOUCHED_TABLES " AS d JOIN aggwin.rollup AS r ON r.source = d.source",
+				   SPI_OK_SELECT);
+	sources = result_column(1);
+	foreach(lc, sources)
+		aggwin_follow_subscriptions(lfirst_oid(lc));
+}
+
 /* One trigger an event, under its own name: more would count rows twice. */
 static void
 refuse_own_triggers(void)
 {
-	/* tgtype of an AFTER STATEMENT trigger: the bit of its event */
+	/* tgtype of an AFTER trigger: the bits of its events, 1 for each row */
 	if (aggwin_spi_run("SELECT FROM " TOUCHED_TABLES " AS d"
 					   " JOIN pg_trigger AS t ON t.oid = d.tgoid"
-					   " WHERE t.tgfoid = 'aggwin.capture()'::regprocedure"
+					   " WHERE t.tgfoid IN ('aggwin.capture()'::regprocedure, 'aggwin.capture_row()'::regprocedure)"
 					   " AND (t.tgqual IS NOT NULL OR"
+					   " (t.tgfoid = 'aggwin.capture()'::regprocedure) IS DISTINCT FROM (t.tgname <> 'aggwin_capture_row') OR"
 					   " (t.tgname, t.tgtype, coalesce(t.tgoldtable, ''), coalesce(t.tgnewtable, '')) NOT IN ("
 					   "('aggwin_capture_insert', 4, '', '" AGGWIN_NEW_ROWS "'),"
 					   " ('aggwin_capture_delete', 8, '" AGGWIN_OLD_ROWS "', ''),"
 					   " ('aggwin_capture_update', 16, '" AGGWIN_OLD_ROWS "', '" AGGWIN_NEW_ROWS "'),"
-					   " ('aggwin_capture_truncate', 32, '', '')))",
+					   " ('aggwin_capture_truncate', 32, '', ''),"
+					   " ('aggwin_capture_row', 29, '', '')))",
 					   SPI_OK_SELECT) > 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("triggers that call aggwin.capture() are made by aggwin.create_rollup() only"),
+				 errmsg("triggers that call aggwin.capture() or aggwin.capture_row() are made by aggwin only"),
 				 errhint("Their names and definitions cannot be changed.")));
 }
 
-/* Whoever enables a capture trigger again means it to fire in all sessions. */
+/*
+ * Whoever enables a capture trigger again means it to fire in all sessions, the
+ * one for rows where subscriptions are applied.
+ */
 static void
 enable_always(void)
 {
 	SPITupleTable *table;
 	uint64		triggers;
 
-	triggers = aggwin_spi_run("SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname)"
+	triggers = aggwin_spi_run("SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname),"
+							  " CASE t.tgfoid WHEN 'aggwin.capture()'::regprocedure THEN 'ALWAYS' ELSE 'REPLICA' END"
 							  " FROM " TOUCHED_TABLES " AS d"
 							  " JOIN aggwin.rollup AS r ON r.source = d.source"
 							  " JOIN pg_trigger AS t ON t.tgrelid = d.relid"
-							  " WHERE t.tgfoid = 'aggwin.capture()'::regprocedure AND t.tgenabled = 'O'",
+							  " WHERE t.tgfoid IN ('aggwin.capture()'::regprocedure, 'aggwin.capture_row()'::regprocedure)"
+							  " AND t.tgenabled = 'O'",
 							  SPI_OK_SELECT);
 	table = SPI_tuptable;
 	for (uint64 i = 0; i < triggers; i++)
-		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
+		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE %s TRIGGER %s",
 								SPI_getvalue(table->vals[i], table->tupdesc, 1),
+								SPI_getvalue(table->vals[i], table->tupdesc, 3),
 								SPI_getvalue(table->vals[i], table->tupdesc, 2)),
 					   SPI_OK_UTILITY);
 }
@@ -503,6 +528,7 @@ aggwin_on_ddl(PG_FUNCTION_ARGS)
 	aggwin_spi_run("SELECT DISTINCT d.source FROM " TOUCHED_TABLES " AS d"
 				   " JOIN pg_class AS c ON c.oid = d.source WHERE c.relkind = 'p'", SPI_OK_SELECT);
 	follow_result();
+	follow_subscriptions();
 	refuse_own_triggers();
 	refuse_replaced_views();
 	enable_always();

@@ -427,6 +427,7 @@ adopt(Oid source, Oid user)
 		return;
 	foreach(lc, tables)
 		aggwin_create_triggers(lfirst_oid(lc));
+	aggwin_follow_subscriptions(source);
 
 	/* Who knows what happened to the source meanwhile? */
 	foreach(lc, rollups)

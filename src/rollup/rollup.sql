@@ -121,6 +121,10 @@ CREATE FUNCTION aggwin.capture() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_capture';
 COMMENT ON FUNCTION aggwin.capture() IS 'private: trigger that records what a statement did to a source';
 
+CREATE FUNCTION aggwin.capture_row() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_capture_row';
+COMMENT ON FUNCTION aggwin.capture_row() IS 'private: trigger that records what logical replication did to a row of a source';
+
 CREATE FUNCTION aggwin.captures_everything(source oid) RETURNS boolean
 	LANGUAGE sql STABLE STRICT PARALLEL SAFE
 	SET search_path = pg_catalog, pg_temp
@@ -140,9 +144,17 @@ CREATE FUNCTION aggwin.captures_everything(source oid) RETURNS boolean
 				AND t.tgenabled = 'A'
 			ORDER BY 1
 		) = ARRAY[4, 8, 16, 32])
+		-- what subscriptions apply fires triggers on rows only
+		AND (pg_catalog.bool_and(EXISTS (
+			SELECT FROM pg_catalog.pg_trigger t
+			WHERE t.tgrelid = tables.relid
+				AND t.tgfoid = 'aggwin.capture_row()'::pg_catalog.regprocedure
+				AND t.tgenabled IN ('A', 'R')
+		))
+		OR NOT pg_catalog.bool_or(EXISTS (SELECT FROM pg_catalog.pg_subscription_rel s WHERE s.srrelid = tables.relid)))
 		FROM tables;
 	END;
-COMMENT ON FUNCTION aggwin.captures_everything(oid) IS 'private: whether a source and its partitions have their four triggers, enabled, once each';
+COMMENT ON FUNCTION aggwin.captures_everything(oid) IS 'private: whether a source and its partitions have all triggers that they need, enabled, once each';
 
 -- Public functions ---------------------------------------------------------
 
@@ -220,6 +232,10 @@ COMMENT ON FUNCTION aggwin.drop_rollup(regclass) IS 'drop a rollup, its view and
 CREATE FUNCTION aggwin.refresh(rollup regclass) RETURNS boolean
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_refresh';
 COMMENT ON FUNCTION aggwin.refresh(regclass) IS 'fold what is pending into the rollup now; true if there was something';
+
+CREATE FUNCTION aggwin.capture_rows(source regclass, enable boolean DEFAULT true) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_capture_rows';
+COMMENT ON FUNCTION aggwin.capture_rows(regclass, boolean) IS 'have the rollups of a table see rows that logical replication applies to it';
 
 CREATE FUNCTION aggwin.query_range(
 	view anyelement,
@@ -348,7 +364,8 @@ CREATE FUNCTION aggwin.on_ddl() RETURNS event_trigger
 COMMENT ON FUNCTION aggwin.on_ddl() IS 'private: refuses changes of a source that its rollups could not follow';
 CREATE EVENT TRIGGER aggwin_on_ddl ON ddl_command_end
 	WHEN TAG IN ('CREATE TABLE', 'CREATE FOREIGN TABLE', 'IMPORT FOREIGN SCHEMA', 'CREATE SCHEMA',
-		'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE RULE', 'CREATE TRIGGER', 'ALTER TRIGGER')
+		'ALTER TABLE', 'ALTER FOREIGN TABLE', 'CREATE VIEW', 'ALTER VIEW', 'CREATE RULE', 'CREATE TRIGGER', 'ALTER TRIGGER',
+		'CREATE SUBSCRIPTION', 'ALTER SUBSCRIPTION')
 	EXECUTE FUNCTION aggwin.on_ddl();
 ALTER EVENT TRIGGER aggwin_on_ddl ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER aggwin_on_ddl IS 'refuses changes of a source that its rollups could not follow';

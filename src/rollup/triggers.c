@@ -3,7 +3,8 @@
  *
  * Four on each table that a statement can name: on a source and, where it is
  * partitioned, on every partition of every level. They fire in all sessions,
- * replication roles included.
+ * replication roles included. Where asked for, or needed for a subscription,
+ * there is one more for rows (capture_applied.c).
  *
  * They are made and dropped without commands, which would have all event
  * triggers of the database look at each of them.
@@ -30,9 +31,9 @@
 #include "utils/rel.h"
 
 static List *
-function_name(void)
+function_name(const char *function)
 {
-	return list_make2(makeString(pstrdup("aggwin")), makeString(pstrdup("capture")));
+	return list_make2(makeString(pstrdup("aggwin")), makeString(pstrdup(function)));
 }
 
 static List *
@@ -53,7 +54,7 @@ create_trigger(Oid table, const char *name, int16 event)
 
 	stmt->replace = true;
 	stmt->trigname = pstrdup(name);
-	stmt->funcname = function_name();
+	stmt->funcname = function_name("capture");
 	stmt->timing = TRIGGER_TYPE_AFTER;
 	stmt->events = event;
 	if (event == TRIGGER_TYPE_UPDATE || event == TRIGGER_TYPE_DELETE)
@@ -84,14 +85,16 @@ aggwin_create_triggers(Oid table)
 	aggwin_sandbox_leave(&saved);
 }
 
-/* Drop all triggers of one table that capture its changes. */
-void
-aggwin_drop_triggers(Oid table)
+/*
+ * The triggers of a table that call one of aggwin's functions. Left out are
+ * those that a partition has from its parent: they come and go with that one.
+ */
+static List *
+triggers_calling(Oid table, const char *function, bool inherited)
 {
-	Oid			function = LookupFuncName(function_name(), 0, NULL, false);
+	Oid			funcid = LookupFuncName(function_name(function), 0, NULL, false);
 	Relation	catalog = table_open(TriggerRelationId, AccessShareLock);
 	List	   *triggers = NIL;
-	ListCell   *lc;
 	SysScanDesc scan;
 	ScanKeyData key[1];
 	HeapTuple	tuple;
@@ -103,11 +106,18 @@ aggwin_drop_triggers(Oid table)
 	{
 		Form_pg_trigger form = (Form_pg_trigger) GETSTRUCT(tuple);
 
-		if (form->tgfoid == function)
+		if (form->tgfoid == funcid && (inherited || !OidIsValid(form->tgparentid)))
 			triggers = lappend_oid(triggers, form->oid);
 	}
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
+	return triggers;
+}
+
+static void
+drop(List *triggers)
+{
+	ListCell   *lc;
 
 	foreach(lc, triggers)
 	{
@@ -116,4 +126,50 @@ aggwin_drop_triggers(Oid table)
 		ObjectAddressSet(address, TriggerRelationId, lfirst_oid(lc));
 		performDeletion(&address, DROP_RESTRICT, PERFORM_DELETION_INTERNAL);
 	}
+}
+
+/* Drop all triggers of one table that capture its changes. */
+void
+aggwin_drop_triggers(Oid table)
+{
+	drop(triggers_calling(table, "capture", false));
+	aggwin_drop_row_trigger(table);
+}
+
+/* Has a table the trigger for rows, be it from its parent? */
+bool
+aggwin_has_row_trigger(Oid table)
+{
+	return triggers_calling(table, "capture_row", true) != NIL;
+}
+
+/*
+ * Make the trigger for rows of a table and of its partitions, future ones
+ * included. It fires where workers of subscriptions apply rows, with replication
+ * role "replica"; other sessions do not even remember rows for it.
+ */
+void
+aggwin_create_row_trigger(Oid table)
+{
+	CreateTrigStmt *stmt = makeNode(CreateTrigStmt);
+	Sandbox		saved;
+
+	stmt->trigname = pstrdup("aggwin_capture_row");
+	stmt->funcname = function_name("capture_row");
+	stmt->row = true;
+	stmt->timing = TRIGGER_TYPE_AFTER;
+	stmt->events = TRIGGER_TYPE_INSERT | TRIGGER_TYPE_UPDATE | TRIGGER_TYPE_DELETE;
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	(void) CreateTriggerFiringOn(stmt, NULL, table, InvalidOid, InvalidOid,
+								 InvalidOid, InvalidOid, InvalidOid, NULL, false,
+								 false, TRIGGER_FIRES_ON_REPLICA);
+	CommandCounterIncrement();
+	aggwin_sandbox_leave(&saved);
+}
+
+void
+aggwin_drop_row_trigger(Oid table)
+{
+	drop(triggers_calling(table, "capture_row", false));
 }
