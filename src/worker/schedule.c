@@ -50,6 +50,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "worker/attempt.h"
+#include "worker/vacuum.h"
 
 /* Between two folds of a rollup, whatever its refresh interval says */
 #define MIN_PAUSE_MS 10.0
@@ -89,6 +90,7 @@ struct AggwinSchedule
 	int			failures;		/* of reading the catalog, in a row */
 	double		snapshot_age_ms;	/* of the oldest in this database */
 	TimestampTz read_at;		/* when it was last read, or tried to be */
+	AggwinVacuum *vacuum;
 };
 
 AggwinSchedule *
@@ -102,6 +104,7 @@ aggwin_schedule_create(void)
 	ctl.hcxt = CurrentMemoryContext;
 	schedule->tiers = hash_create("aggwin schedule", 64, &ctl,
 									HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	schedule->vacuum = aggwin_vacuum_create();
 	return schedule;
 }
 
@@ -251,6 +254,7 @@ read_catalog(void *arg)
 	}
 
 	schedule->snapshot_age_ms = read_snapshot_age();
+	aggwin_vacuum_look(schedule->vacuum, schedule->snapshot_age_ms);
 	aggwin_spi_finish();
 	PopActiveSnapshot();
 }
@@ -448,4 +452,13 @@ aggwin_schedule_fold_next(AggwinSchedule *schedule, TimestampTz *next_due)
 	}
 	pgstat_report_stat(call.result != FOLD_NOTHING || error != NULL);
 	return true;
+}
+
+/*
+ * Vacuums one table of a rollup, if one was found to need it.
+ */
+bool
+aggwin_schedule_vacuum_next(AggwinSchedule *schedule)
+{
+	return aggwin_vacuum_next(schedule->vacuum);
 }

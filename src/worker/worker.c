@@ -6,10 +6,11 @@
  *						+-> leave at once: no extension here, or served already
  *
  * A turn looks whether there is a reason to leave, then folds the one rollup
- * that is due longest or, if none is due, sleeps. Everything that touches the
- * database is a short transaction of its own (attempt.c), and the process
- * sleeps outside of any: it then holds no lock and no snapshot. It leaves
- * between two folds; only SIGTERM ends a fold half-way, by rolling it back.
+ * that is due longest, and vacuums one table that needs it; if there is neither,
+ * it sleeps. Everything that touches the database is a short transaction of its
+ * own (attempt.c), and the process sleeps outside of any: it then holds no lock
+ * and no snapshot. It leaves between two turns; only SIGTERM ends a fold
+ * half-way, by rolling it back.
  */
 #include "postgres.h"
 
@@ -56,6 +57,7 @@ static const PinnedSetting pinned_settings[] = {
 	{"statement_timeout", "0"},
 	{"idle_in_transaction_session_timeout", "0"},
 	{"transaction_timeout", "0"},	/* since PostgreSQL 17 */
+	{"vacuum_cost_delay", "0"},	/* folds wait for it */
 };
 
 static void
@@ -160,6 +162,7 @@ serve(void)
 	for (;;)
 	{
 		TimestampTz next_due;
+		bool		worked;
 
 		MemoryContextReset(turn);
 		if (ConfigReloadPending)
@@ -174,7 +177,9 @@ serve(void)
 			return leave;
 
 		aggwin_schedule_read(schedule);
-		if (!aggwin_schedule_fold_next(schedule, &next_due) && !sleep_until(next_due))
+		worked = aggwin_schedule_fold_next(schedule, &next_due);
+		worked |= aggwin_schedule_vacuum_next(schedule);
+		if (!worked && !sleep_until(next_due))
 		{
 			leave.reason = "it was asked to terminate";
 			return leave;

@@ -27,7 +27,7 @@ COMMENT ON VIEW aggwin.workers IS 'one row a worker, of all databases; shown to 
 COMMENT ON COLUMN aggwin.workers.database IS 'the database that the worker serves';
 COMMENT ON COLUMN aggwin.workers.pid IS 'its process id';
 COMMENT ON COLUMN aggwin.workers.started_at IS 'when the process started';
-COMMENT ON COLUMN aggwin.workers.state IS 'idle while it sleeps, active while it folds';
+COMMENT ON COLUMN aggwin.workers.state IS 'idle while it sleeps, active while it folds or vacuums';
 COMMENT ON COLUMN aggwin.workers.state_since IS 'when it entered that state';
 COMMENT ON COLUMN aggwin.workers.activity IS 'what it does while active, for instance folding public.plays_1s';
 GRANT SELECT ON aggwin.workers TO PUBLIC;
