@@ -229,8 +229,8 @@ my $locker = $node->background_psql('app');
 $locker->query_safe('BEGIN; INSERT INTO ratios VALUES (now(), 1, 1)');
 $locker->query_safe('LOCK TABLE ratios IN ACCESS EXCLUSIVE MODE');
 ok( $node->poll_query_until(
-		'app', "SELECT last_error = 'canceling statement due to lock timeout'"
-		  . " FROM aggwin.tier JOIN aggwin.rollup USING (rollup_id) WHERE view::text = 'broken'"),
+		'app', "SELECT f.error = 'canceling statement due to lock timeout'"
+		  . " FROM aggwin.failure AS f JOIN aggwin.rollup USING (rollup_id) WHERE view::text = 'broken'"),
 	'a fold that cannot get its locks gives up');
 inserted_rows_are_folded($node, 'app', 'beside a locked source');
 $locker->query_safe('COMMIT');
