@@ -4,6 +4,7 @@
 #   make check      build, install and test on private servers
 #   make demo       the same with a live demonstration   [DURATION=… RATE=…]
 #   make bench      the same with the benchmarks
+#   make soak       the same with a steady load: does anything grow? [MINUTES=… RATE=…]
 #   make fuzz       malformed values of the summary types, with sanitizers [FUZZ_CASES=…]
 #   make tapcheck   only the tests that start servers of their own
 #
@@ -32,7 +33,7 @@ ISOLATION_OPTS = --inputdir=test --load-extension=aggwin
 PROVE_TESTS = $(sort $(wildcard test/t/*.pl))
 
 # These bring what they need, so they must not depend on the server's rules.
-PRIVATE = check demo bench fuzz
+PRIVATE = check demo bench soak fuzz
 .PHONY: $(PRIVATE) tapcheck
 
 ifneq (,$(filter $(PRIVATE),$(MAKECMDGOALS)))

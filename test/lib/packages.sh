@@ -2,7 +2,7 @@
 #
 # packages.sh - find what a private run needs, and install what is missing
 #
-# Sourced after server.sh. prepare_machine GOAL (check, demo, bench or fuzz) exports
+# Sourced after server.sh. prepare_machine GOAL (check, demo, bench, soak or fuzz) exports
 # PG_CONFIG as a full path of an installation that can build and run aggwin. On
 # Debian and Ubuntu it first installs what is missing, as root or with sudo;
 # elsewhere it names the packages and fails. A PG_CONFIG that is set already
