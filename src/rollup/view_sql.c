@@ -163,9 +163,21 @@ aggwin_sql_widened(const RollupSpec *spec, const Tier *tier, const char *spans)
 	return psprintf("(SELECT range_agg(%s) FROM aggwin.spans(%s) AS r(span))", span, spans);
 }
 
+/*
+ * Does the reader's snapshot know the tier? To an older one state is empty, and
+ * the row that says so of a new tier is not there.
+ */
+static char *
+knows_tier(const RollupNames *names, int level)
+{
+	return psprintf("EXISTS (SELECT FROM aggwin.tier AS t WHERE t.rollup_id = %d AND t.level = %d"
+					" AND t.state = %s::regclass)", names->rollup_id, level,
+					quote_literal_cstr(aggwin_tier(names, level)->state));
+}
+
 /* What the rows of the invalid table say; see capture_write.h for the kinds. */
 static void
-append_mark_columns(StringInfo s, int level)
+append_mark_columns(StringInfo s, const RollupNames *names, int level)
 {
 	appendStringInfo(s, "CASE WHEN EXISTS (SELECT FROM folded)"
 					 " THEN range_agg(i.spans) FILTER (WHERE %1$s) ELSE '{(,)}' END AS invalid0,"
@@ -178,10 +190,12 @@ append_mark_columns(StringInfo s, int level)
 					 " range_agg(i.spans) FILTER (WHERE i.kind = 'e' AND i.level = %2$d) AS expired",
 					 AGGWIN_BASE_INVALID, level);
 	for (int j = 1; j <= level; j++)
-		appendStringInfo(s, ", range_agg(i.spans) FILTER (WHERE i.kind = 'i' AND i.level = %1$d) AS invalid%1$d,"
-						 " bool_or(i.nulls) FILTER (WHERE i.kind = 'i' AND i.level = %1$d) AS nulls%1$d,"
+		appendStringInfo(s, ", CASE WHEN %3$s THEN range_agg(i.spans) FILTER (WHERE i.kind = 'i' AND i.level = %1$d)"
+						 " ELSE '{(,)}' END AS invalid%1$d,"
+						 " CASE WHEN %3$s THEN bool_or(i.nulls) FILTER (WHERE i.kind = 'i' AND i.level = %1$d)"
+						 " ELSE true END AS nulls%1$d,"
 						 " range_agg(i.spans) FILTER (WHERE i.kind = 'e' AND i.level = %2$d) AS gone%1$d",
-						 j, j - 1);
+						 j, j - 1, knows_tier(names, j));
 }
 
 /*
@@ -202,7 +216,7 @@ aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
 					 " pg_snapshot_xmax(t.folded) AS xmax"
 					 " FROM aggwin.tier AS t WHERE t.rollup_id = %d AND t.level = 0 AND t.folded IS NOT NULL), "
 					 "marks AS MATERIALIZED (SELECT ", names->rollup_id);
-	append_mark_columns(&s, level);
+	append_mark_columns(&s, names, level);
 	appendStringInfo(&s, " FROM ("
 					 "SELECT i.kind, i.level, i.spans, i.nulls FROM %1$s AS i"
 					 " WHERE i.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[])"
