@@ -201,11 +201,9 @@ parse_expressions(RollupCapture *rollup, Oid table)
 	foreach(lc, query->targetList)
 		expressions = lappend(expressions, lfirst_node(TargetEntry, lc)->expr);
 	rollup->columns = list_length(expressions) - 1;
-	rollup->types = palloc(sizeof(Oid) * (rollup->columns + 2));
+	rollup->types = palloc(sizeof(Oid) * rollup->columns);
 	for (int i = 0; i < rollup->columns; i++)
 		rollup->types[i] = exprType(list_nth(expressions, i));
-	rollup->types[rollup->columns] = TIMESTAMPTZOID;
-	rollup->types[rollup->columns + 1] = XID8OID;
 
 	rollup->builtin_only = true;
 	(void) foreign_walker((Node *) expressions, rollup);

@@ -28,8 +28,8 @@ typedef struct RollupCapture
 	RollupSpec *spec;
 	Bitmapset  *read;			/* attribute numbers of the table it reads */
 	bool		varlena_keys;	/* which may be too wide for the index */
-	int			columns;		/* of a delta, before captured_at and xid */
-	Oid		   *types;			/* of all its columns */
+	int			columns;		/* of a delta, after captured_at and xid */
+	Oid		   *types;			/* of these columns */
 
 	/* Plans are made when first needed. */
 	SPIPlanPtr	batch;

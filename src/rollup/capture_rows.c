@@ -34,6 +34,13 @@ rewind_rows(TriggerData *trigger, Tuplestorestate *rows)
 									&TTSOpsMinimalTuple);
 }
 
+/* Where the time of a row stands among the columns: behind its keys and n. */
+static int
+latest_column(const RollupCapture *rollup)
+{
+	return list_length(rollup->spec->keys) + 1;
+}
+
 /* Subtraction ------------------------------------------------------------- */
 
 /*
@@ -43,9 +50,9 @@ rewind_rows(TriggerData *trigger, Tuplestorestate *rows)
 static bool
 negate(RollupCapture *rollup, Datum *values, const bool *isnull)
 {
-	for (int i = list_length(rollup->spec->keys); i < rollup->columns - 1; i++)
+	for (int i = list_length(rollup->spec->keys); i < rollup->columns; i++)
 	{
-		if (isnull[i])
+		if (isnull[i] || i == latest_column(rollup))
 			continue;
 		if (rollup->types[i] == INT8OID)
 			values[i] = Int64GetDatum(-DatumGetInt64(values[i]));
@@ -79,7 +86,7 @@ use_values(RollupCapture *rollup, RowsUse use, DeltaWriter *writer,
 			!negate(rollup, values, isnull))
 			return false;
 		/* What goes is no event. */
-		isnull[rollup->columns - 1] = true;
+		isnull[latest_column(rollup)] = true;
 	}
 	aggwin_delta_add(writer, values, isnull, rollup->columns);
 	return true;
@@ -261,7 +268,7 @@ DeltaWriter *
 aggwin_begin_deltas(RollupCapture *rollup)
 {
 	return aggwin_delta_begin(rollup->row.delta, rollup->types,
-							  rollup->columns + 2,
+							  rollup->columns,
 							  list_length(rollup->spec->keys));
 }
 

@@ -64,11 +64,19 @@ typedef struct Appender
 /* Which keeps this much in memory itself. */
 #define TUPLESTORE_KILOBYTES 256
 
+/* Columns at the beginning of a delta table; those of the group follow. */
+enum
+{
+	Anum_delta_captured_at = 1,
+	Anum_delta_xid,
+	Natts_before_group = Anum_delta_xid
+};
+
 struct DeltaWriter
 {
 	Appender	to;
 	TupleDesc	desc;			/* a copy: slots need not count references */
-	TupleDesc	key_desc;		/* the leading columns that state is keyed by */
+	TupleDesc	key_desc;		/* the columns that state is keyed by */
 	MemoryContext context;
 	ResourceOwner owner;		/* of the file, which outlives an attempt */
 	HeapTuple  *tuples;
@@ -105,15 +113,31 @@ enum
 	Natts_invalid = Anum_invalid_xid
 };
 
-/* Is this a table with just these columns? */
+/* Does a table have these columns from an offset on, and no more? */
 static bool
-has_columns(Relation rel, const Oid *types, int count)
+has_columns(Relation rel, int offset, const Oid *types, int count)
 {
 	TupleDesc	desc = RelationGetDescr(rel);
 
-	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts != count)
+	if (rel->rd_rel->relkind != RELKIND_RELATION || desc->natts != offset + count)
 		return false;
 	for (int i = 0; i < count; i++)
+	{
+		if (TupleDescAttr(desc, offset + i)->attisdropped ||
+			TupleDescAttr(desc, offset + i)->atttypid != types[i])
+			return false;
+	}
+	return true;
+}
+
+/* What aggwin itself puts into each delta. */
+static bool
+begins_as_delta(Relation rel)
+{
+	static const Oid types[] = {TIMESTAMPTZOID, XID8OID};
+	TupleDesc	desc = RelationGetDescr(rel);
+
+	for (int i = 0; i < Natts_before_group; i++)
 	{
 		if (TupleDescAttr(desc, i)->attisdropped ||
 			TupleDescAttr(desc, i)->atttypid != types[i])
@@ -142,13 +166,13 @@ refuse_columns(Oid relid)
 }
 
 static void
-open_appender(Appender *to, Oid relid, const Oid *types, int count)
+open_appender(Appender *to, Oid relid, int offset, const Oid *types, int count)
 {
 	ListCell   *lc;
 
 	memset(to, 0, sizeof(Appender));
 	to->rel = table_open(relid, RowExclusiveLock);
-	if (!has_columns(to->rel, types, count))
+	if (!has_columns(to->rel, offset, types, count))
 		refuse_columns(relid);
 
 	foreach(lc, RelationGetIndexList(to->rel))
@@ -199,19 +223,21 @@ append_to_indexes(Appender *to, TupleTableSlot *slot)
 }
 
 /*
- * Append to delta, whose columns are of these types, captured_at and xid
- * included. The first of them are the key of state.
+ * Append to delta, whose columns after captured_at and xid are of these types.
+ * The first of them are the key of state.
  */
 DeltaWriter *
 aggwin_delta_begin(Oid delta, const Oid *types, int columns, int keys)
 {
 	DeltaWriter *writer = palloc0(sizeof(DeltaWriter));
 
-	open_appender(&writer->to, delta, types, columns);
+	open_appender(&writer->to, delta, Natts_before_group, types, columns);
+	if (!begins_as_delta(writer->to.rel))
+		refuse_columns(delta);
 	writer->desc = CreateTupleDescCopy(RelationGetDescr(writer->to.rel));
 	writer->key_desc = CreateTemplateTupleDesc(keys);
 	for (int i = 1; i <= keys; i++)
-		TupleDescCopyEntry(writer->key_desc, i, writer->desc, i);
+		TupleDescCopyEntry(writer->key_desc, i, writer->desc, Natts_before_group + i);
 	writer->context = CurrentMemoryContext;
 	writer->owner = CurrentResourceOwner;
 	writer->capacity = 8;
@@ -367,7 +393,7 @@ keep_elsewhere(DeltaWriter *writer, HeapTuple tuple)
 	heap_freetuple(tuple);
 }
 
-/* Add a delta: its columns up to captured_at and xid, which are added here. */
+/* Add a delta: its columns after captured_at and xid, which are added here. */
 void
 aggwin_delta_add(DeltaWriter *writer, const Datum *values, const bool *isnull,
 				 int columns)
@@ -375,13 +401,13 @@ aggwin_delta_add(DeltaWriter *writer, const Datum *values, const bool *isnull,
 	MemoryContext old_context = MemoryContextSwitchTo(writer->context);
 	HeapTuple	tuple;
 
-	Assert(columns + 2 == writer->desc->natts);
-	memcpy(writer->values, values, columns * sizeof(Datum));
-	memcpy(writer->isnull, isnull, columns * sizeof(bool));
-	writer->values[columns] = writer->to.now;
-	writer->isnull[columns] = false;
-	writer->values[columns + 1] = writer->to.xid;
-	writer->isnull[columns + 1] = false;
+	Assert(columns + Natts_before_group == writer->desc->natts);
+	writer->values[Anum_delta_captured_at - 1] = writer->to.now;
+	writer->isnull[Anum_delta_captured_at - 1] = false;
+	writer->values[Anum_delta_xid - 1] = writer->to.xid;
+	writer->isnull[Anum_delta_xid - 1] = false;
+	memcpy(writer->values + Natts_before_group, values, columns * sizeof(Datum));
+	memcpy(writer->isnull + Natts_before_group, isnull, columns * sizeof(bool));
 	aggwin_delta_check_key(writer, values, isnull);
 	tuple = heap_form_tuple(writer->desc, writer->values, writer->isnull);
 
@@ -452,7 +478,7 @@ aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
 	Appender	to;
 	TupleTableSlot *slot;
 
-	open_appender(&to, invalid, types, Natts_invalid);
+	open_appender(&to, invalid, 0, types, Natts_invalid);
 	slot = MakeSingleTupleTableSlot(RelationGetDescr(to.rel), &TTSOpsVirtual);
 	ExecClearTuple(slot);
 	memset(slot->tts_isnull, false, Natts_invalid * sizeof(bool));

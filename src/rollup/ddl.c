@@ -383,7 +383,8 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 	Oid			user = GetUserId();
 	RollupSpec *spec;
 	RollupNames names = {0};
-	char	   *columns;
+	char	   *state_columns;
+	char	   *delta_columns;
 	Sandbox		saved;
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
@@ -402,14 +403,15 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 				 errmsg("the rollup query named another table a moment ago"),
 				 errhint("Name the source table with its schema.")));
 	names.source = aggwin_relation_name(row->source);
-	columns = aggwin_column_definitions(aggwin_sql_empty_groups(spec, &names));
+	state_columns = aggwin_column_definitions(aggwin_sql_empty_groups(spec, &names, false));
+	delta_columns = aggwin_column_definitions(aggwin_sql_empty_groups(spec, &names, true));
 	/* To start the query is enough to learn whether they may call them. */
 	aggwin_spi_run(psprintf("SELECT * FROM %s LIMIT 0",
 							aggwin_relation_name(row->definition)), SPI_OK_SELECT);
 	aggwin_sandbox_leave(&saved);
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
-	aggwin_create_tables(row, spec, columns, user, refresh_interval);
+	aggwin_create_tables(row, spec, state_columns, delta_columns, user, refresh_interval);
 	aggwin_sandbox_leave(&saved);
 
 	if (aggwin_rollups_of(row->source) == NIL)

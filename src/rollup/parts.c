@@ -111,10 +111,12 @@ create_guard(const char *table, int32 rollup_id)
 /*
  * Create state, delta and invalid of row->rollup_id, and set their ids in row.
  * Called as superuser; the tables are given to the owner at once.
+ *
+ * Partials are the last columns of each table, so that more can be added.
  */
 void
-aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns,
-					 Oid owner, Datum refresh_interval)
+aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *state_columns,
+					 const char *delta_columns, Oid owner, Datum refresh_interval)
 {
 	int32		id = row->rollup_id;
 	char	   *state = psprintf("_state_%d", id);
@@ -124,17 +126,14 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *columns
 	/* aggwin_reserve_pages() makes pages of this kind. */
 	aggwin_pin("default_table_access_method", "heap");
 
-	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (" CHURN ")",
-							delta, columns), SPI_OK_UTILITY);
-	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (LIKE aggwin.%s) WITH (fillfactor = %d)",
-							state, delta, state_fillfactor(spec, refresh_interval)),
-				   SPI_OK_UTILITY);
-	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s DROP COLUMN latest", state),
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (captured_at timestamptz NOT NULL,"
+							" xid xid8 NOT NULL, %s) WITH (" CHURN ")",
+							delta, delta_columns), SPI_OK_UTILITY);
+	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (fillfactor = %d)",
+							state, state_columns, state_fillfactor(spec, refresh_interval)),
 				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
 							state, aggwin_sql_key_columns(spec, NULL)), SPI_OK_UTILITY);
-	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ADD captured_at timestamptz NOT NULL,"
-							" ADD xid xid8 NOT NULL", delta), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ALTER xid SET (n_distinct = -1)", delta),
 				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", delta), SPI_OK_UTILITY);

@@ -9,8 +9,8 @@
 #include "rollup/catalog.h"
 
 extern void aggwin_create_tables(RollupRow *row, const RollupSpec *spec,
-								 const char *columns, Oid owner,
-								 Datum refresh_interval);
+								 const char *state_columns, const char *delta_columns,
+								 Oid owner, Datum refresh_interval);
 extern void aggwin_create_tier_tables(const RollupRow *row, Tier *tier,
 									  const RollupSpec *spec, Oid owner);
 extern void aggwin_reserve_pages(Oid relid);

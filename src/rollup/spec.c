@@ -296,8 +296,9 @@ aggwin_load_spec(Oid definition)
 	if (query->jointree->quals != NULL)
 		spec->where = deparse_expression(query->jointree->quals, context,
 										 true, true);
-	read_aggregates(spec, (Node *) query->targetList, context);
+	/* In this order: what is added to the targets is stored behind the rest. */
 	read_aggregates(spec, query->havingQual, context);
+	read_aggregates(spec, (Node *) query->targetList, context);
 
 	foreach(lc, query->targetList)
 	{

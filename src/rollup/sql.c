@@ -145,8 +145,8 @@ append_keys(StringInfo s, const RollupSpec *spec)
 }
 
 /*
- * Groups of the source's rows: the columns of state, then (on request) the
- * greatest event time of each group.
+ * Groups of the source's rows: the columns of state, and (on request) the
+ * greatest event time of each group before the partials.
  */
 char *
 aggwin_sql_groups(const RollupSpec *spec, const char *from, const char *restriction,
@@ -160,11 +160,11 @@ aggwin_sql_groups(const RollupSpec *spec, const char *from, const char *restrict
 	appendStringInfoString(&s, "SELECT ");
 	append_keys(&s, spec);
 	appendStringInfoString(&s, ", count(*) AS n");
+	if (latest)
+		appendStringInfo(&s, ", max(%s) AS latest", spec->event_time);
 	foreach(lc, spec->partials)
 		appendStringInfo(&s, ", %s AS p%d",
 						 ((Partial *) lfirst(lc))->aggregate, ++i);
-	if (latest)
-		appendStringInfo(&s, ", max(%s) AS latest", spec->event_time);
 	appendStringInfo(&s, " FROM %s AS e WHERE ", from);
 	if (spec->where != NULL)
 		appendStringInfo(&s, "(%s) AND ", spec->where);
@@ -228,11 +228,20 @@ aggwin_sql_covered(const char *bucket, const char *spans, const char *nulls)
 					bucket, spans, nulls);
 }
 
-/* Not run for its rows, but for the types of its columns. */
+/* Not run for its rows, but for the types of its columns: of state, or of delta. */
 char *
-aggwin_sql_empty_groups(const RollupSpec *spec, const RollupNames *names)
+aggwin_sql_empty_groups(const RollupSpec *spec, const RollupNames *names, bool latest)
 {
-	return aggwin_sql_groups(spec, names->source, "true", true);
+	return aggwin_sql_groups(spec, names->source, "true", latest);
+}
+
+/* The same of one partial. */
+char *
+aggwin_sql_empty_partial(const RollupSpec *spec, const RollupNames *names, int number)
+{
+	Partial    *partial = list_nth(spec->partials, number - 1);
+
+	return psprintf("SELECT %s AS p%d FROM %s AS e", partial->aggregate, number, names->source);
 }
 
 /* Groups of the rows that a statement added, or of those that it took away. */
@@ -244,8 +253,8 @@ aggwin_sql_batch(const RollupSpec *spec, bool old_rows)
 }
 
 /*
- * For one row of the source: the columns of state, the event time, and whether
- * the row counts at all. Taken apart into expressions by capture.
+ * For one row of the source: the columns of a delta, and whether the row counts
+ * at all. Taken apart into expressions by capture.
  */
 char *
 aggwin_sql_row(const RollupSpec *spec)
@@ -256,10 +265,10 @@ aggwin_sql_row(const RollupSpec *spec)
 	initStringInfo(&s);
 	appendStringInfoString(&s, "SELECT ");
 	append_keys(&s, spec);
-	appendStringInfoString(&s, ", 1::bigint");
+	appendStringInfo(&s, ", 1::bigint, %s", spec->event_time);
 	foreach(lc, spec->partials)
 		appendStringInfo(&s, ", %s", ((Partial *) lfirst(lc))->row);
-	appendStringInfo(&s, ", %s, %s FROM %s AS e", spec->event_time,
+	appendStringInfo(&s, ", %s FROM %s AS e",
 					 spec->where ? spec->where : "true", AGGWIN_NEW_ROWS);
 	return s.data;
 }

@@ -41,7 +41,10 @@ extern char *aggwin_sql_row_of(const RollupSpec *spec, const char *alias,
 							   const Tier *from, const Tier *to);
 
 /* create */
-extern char *aggwin_sql_empty_groups(const RollupSpec *spec, const RollupNames *names);
+extern char *aggwin_sql_empty_groups(const RollupSpec *spec, const RollupNames *names,
+									 bool latest);
+extern char *aggwin_sql_empty_partial(const RollupSpec *spec, const RollupNames *names,
+									  int number);
 
 /* capture */
 extern char *aggwin_sql_batch(const RollupSpec *spec, bool old_rows);
