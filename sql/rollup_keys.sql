@@ -216,5 +216,15 @@ UPDATE filled SET k = left(k, 2000);
 SELECT * FROM fold_and_compare('filled_1h');
 \set VERBOSITY default
 
+-- A tier without the first key, but with the second.
+CREATE TABLE two (ts timestamptz, a text, b int, v int);
+SELECT make_rollup('two_1h', 'SELECT aggwin.time_bucket(''1 hour'', ts) AS bucket, a, b, sum(v), max(v) FROM two GROUP BY 1, 2, 3');
+SELECT aggwin.add_tier('two_1h', '1 day', keys => '{b}', name => 'two_1d');
+CREATE VIEW two_1d_plain AS SELECT aggwin.time_bucket('1 day', ts) AS bucket, b, sum(v), max(v) FROM two GROUP BY 1, 2;
+INSERT INTO two SELECT timestamptz '2024-01-01Z' + n * interval '20 min', 'a' || n % 3, n % 5, n FROM generate_series(1, 200) AS n;
+SELECT * FROM fold_and_compare('two_1d');
+INSERT INTO two VALUES ('2024-01-01Z', NULL, 3, 1000);
+SELECT * FROM fold_and_compare('two_1d');
+
 SET client_min_messages = warning;
 DROP SCHEMA rollup_keys CASCADE;

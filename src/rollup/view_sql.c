@@ -49,15 +49,17 @@
 typedef struct RewriteContext
 {
 	const RollupSpec *spec;
-	List	   *keys;			/* numbers of the tier's keys */
 	List	   *finals;			/* Node *, in the order of spec->finals */
 } RewriteContext;
 
-/* Parse an expression over the merged partials, as columns of "u". */
+/*
+ * Parse an expression over the merged partials, as columns of "u", which stands
+ * for the base's state: that has all columns which tiers have.
+ */
 static Node *
-parse_final(const char *text, const Tier *tier)
+parse_final(const char *text, const Tier *base)
 {
-	char	   *sql = psprintf("SELECT %s FROM %s AS u", text, tier->state);
+	char	   *sql = psprintf("SELECT %s FROM %s AS u", text, base->state);
 	RawStmt    *raw = linitial_node(RawStmt, pg_parse_query(sql));
 	Query	   *query = parse_analyze_fixedparams(raw, sql, NULL, 0, NULL);
 
@@ -77,22 +79,10 @@ rewrite_mutator(Node *node, RewriteContext *context)
 		return NULL;
 	foreach(lc, spec->keys)
 	{
+		/* The columns of the base's state begin with the bucket and the keys. */
 		if (equal(node, lfirst(lc)))
-		{
-			int			place = 0;
-			ListCell   *key;
-
-			/* The columns of state: the bucket, the tier's keys. */
-			foreach(key, context->keys)
-			{
-				if (number > 0 && lfirst_int(key) == number)
-					break;
-				place++;
-			}
-			Assert(number == 0 || key != NULL);
-			return (Node *) makeVar(1, number == 0 ? 1 : place + 2, exprType(node),
-									exprTypmod(node), exprCollation(node), 0);
-		}
+			return (Node *) makeVar(1, number + 1, exprType(node), exprTypmod(node),
+									exprCollation(node), 0);
 		number++;
 	}
 	if (IsA(node, Aggref))
@@ -359,9 +349,11 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 				  const Tier *shown, const char *restriction)
 {
 	const Tier *tier = aggwin_tier(names, level);
-	RewriteContext rewrite = {spec, aggwin_tier_keys(spec, tier), NIL};
-	LostKeyContext lost = {spec, rewrite.keys};
-	List	   *context = deparse_context_for("u", tier->state_relid);
+	const Tier *base = aggwin_tier(names, 0);
+	RewriteContext rewrite = {spec, NIL};
+	List	   *keys = aggwin_tier_keys(spec, tier);
+	LostKeyContext lost = {spec, keys};
+	List	   *context = deparse_context_for("u", base->state_relid);
 	StringInfoData s;
 	const char *separator = "SELECT ";
 	ListCell   *lc;
@@ -369,7 +361,7 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 	foreach(lc, spec->finals)
 		rewrite.finals = lappend(rewrite.finals,
 								 parse_final(((AggregateFinal *) lfirst(lc))->text,
-											 tier));
+											 base));
 
 	initStringInfo(&s);
 	appendStringInfoString(&s, aggwin_sql_marks(spec, names, level));
@@ -386,7 +378,7 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 	appendStringInfoString(&s, " FROM (");
 	append_parts(&s, spec, names, level, shown, restriction);
 	appendStringInfo(&s, ") AS u WHERE %s GROUP BY u.bucket", outside("u.bucket", "expired"));
-	foreach(lc, rewrite.keys)
+	foreach(lc, keys)
 		appendStringInfo(&s, ", u.k%d", lfirst_int(lc));
 	if (spec->having != NULL)
 	{
