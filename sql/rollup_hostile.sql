@@ -323,6 +323,9 @@ SELECT * FROM aggwin.query_range(NULL::leveled_1d, timestamptz '2024-01-01Z', '2
 INSERT INTO levels SELECT '2024-01-01Z', i, i FROM generate_series(1, 100) AS i;
 SELECT big, small FROM leveled_1d ORDER BY b;
 SELECT p.* FROM aggwin.rollup, aggwin.rollup_pending(rollup_id, (-1)::smallint) AS p WHERE view = 'leveled'::regclass;
+\set VERBOSITY terse
+SELECT aggwin.add_column('leveled', 'least', 'min(big)');
+\set VERBOSITY default
 
 SET client_min_messages = warning;
 DROP SCHEMA rollup_hostile CASCADE;

@@ -60,6 +60,7 @@ enum
 	Anum_tier_keys,
 	Anum_tier_refresh_interval,
 	Anum_tier_retention,
+	Anum_tier_generation,
 };
 
 static Oid
@@ -236,6 +237,7 @@ read_tier(HeapTuple tuple, TupleDesc desc)
 	bool		isnull;
 
 	tier->level = DatumGetInt16(heap_getattr(tuple, Anum_tier_level, desc, &isnull));
+	tier->generation = DatumGetInt32(heap_getattr(tuple, Anum_tier_generation, desc, &isnull));
 	tier->all_keys = true;
 	tier->interval = interval_column(tuple, Anum_tier_width, desc);
 	if (tier->interval == NULL)
@@ -382,6 +384,7 @@ aggwin_rollup_names(const RollupRow *row)
 	};
 	ListCell   *lc;
 
+	names.generation = aggwin_tier(&names, 0)->generation;
 	foreach(lc, names.tiers)
 	{
 		Tier	   *tier = lfirst(lc);

@@ -153,9 +153,9 @@ refuse_temporary(Oid definition)
  * mean what they mean in the author's plain query, where the author may create
  * it, and then moved to where only a superuser may.
  */
-static Oid
-create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
-				  const char *schema)
+Oid
+aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
+						 const char *schema)
 {
 	ViewStmt   *view = makeNode(ViewStmt);
 	char	   *name = psprintf("_definition_%d", rollup_id);
@@ -391,7 +391,7 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 	row->rollup_id = next_rollup_id();
 	aggwin_sandbox_leave(&saved);
 
-	row->definition = create_definition(row->rollup_id, stmt, text, schema);
+	row->definition = aggwin_create_definition(row->rollup_id, stmt, text, schema);
 
 	/* Whatever the query's functions do, they do as their author. */
 	aggwin_sandbox_enter(&saved, user, true);

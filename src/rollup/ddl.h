@@ -13,11 +13,18 @@
 /* ddl.c */
 extern void aggwin_check_new_view(RangeVar *view);
 extern void aggwin_check_refresh_interval(Interval *interval);
+extern Oid	aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
+									 const char *schema);
+
+/* events.c */
+extern void aggwin_replace_view(Oid view, const char *sql);
 
 /* tier_ddl.c */
 extern Oid	aggwin_add_tier_to(int32 rollup_id, Tier *tier, ArrayType *key_names,
 							   RangeVar *view, Interval *refresh_interval,
 							   Interval *retention);
+extern void aggwin_check_tier_keys(const RollupSpec *spec, const Tier *tier,
+								   const Tier *below);
 
 /* options.c */
 extern void aggwin_check_options(int32 rollup_id);

@@ -18,7 +18,7 @@
 #include "postgres.h"
 
 #include "rollup/capture_write.h"
-#include "rollup/catalog.h"
+#include "rollup/ddl.h"
 #include "rollup/partitions.h"
 #include "rollup/triggers.h"
 
@@ -442,6 +442,25 @@ make_dormant(void)
 	invalidate_result();
 }
 
+/* The one view that aggwin itself is about to replace. */
+static Oid	replaced_view = InvalidOid;
+
+/* Replace a view of a rollup by this command. */
+void
+aggwin_replace_view(Oid view, const char *sql)
+{
+	replaced_view = view;
+	PG_TRY();
+	{
+		aggwin_spi_run(sql, SPI_OK_UTILITY);
+	}
+	PG_FINALLY();
+	{
+		replaced_view = InvalidOid;
+	}
+	PG_END_TRY();
+}
+
 /*
  * CREATE OR REPLACE VIEW, or RULE "_RETURN", on a rollup's view would show
  * something else, and on its definition compute what nobody has checked.
@@ -450,12 +469,16 @@ make_dormant(void)
 static void
 refuse_replaced_views(void)
 {
-	if (aggwin_spi_run("SELECT part.shown::oid FROM pg_event_trigger_ddl_commands() AS d"
-					   " LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid"
-					   " JOIN " ROLLUP_PARTS " AS part"
-					   " ON part.relid = CASE WHEN d.classid = 'pg_class'::regclass AND d.command_tag = 'CREATE VIEW'"
-					   " THEN d.objid WHEN w.ev_type = '1' THEN w.ev_class END",
-					   SPI_OK_SELECT) == 0)
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(replaced_view)};
+
+	if (aggwin_spi_run_args("SELECT part.shown::oid FROM pg_event_trigger_ddl_commands() AS d"
+							" LEFT JOIN pg_rewrite AS w ON d.classid = 'pg_rewrite'::regclass AND w.oid = d.objid"
+							" JOIN " ROLLUP_PARTS " AS part"
+							" ON part.relid = CASE WHEN d.classid = 'pg_class'::regclass AND d.command_tag = 'CREATE VIEW'"
+							" THEN d.objid WHEN w.ev_type = '1' THEN w.ev_class END"
+							" WHERE part.relid <> $1",
+							SPI_OK_SELECT, 1, types, values, NULL) == 0)
 		return;
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),

@@ -32,6 +32,7 @@ CREATE TABLE aggwin.tier (
 	keys smallint[],
 	refresh_interval interval NOT NULL,
 	retention interval,
+	generation integer NOT NULL DEFAULT 0,
 	folded pg_snapshot,
 	watermark text,
 	rows_folded bigint NOT NULL DEFAULT 0,
@@ -210,6 +211,11 @@ CREATE FUNCTION aggwin.add_tier(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_add_tier';
 COMMENT ON FUNCTION aggwin.add_tier(regclass, anycompatible, text[], text, interval, interval) IS
 	'add a tier of wider buckets on top of a rollup';
+
+CREATE FUNCTION aggwin.add_column(rollup regclass, name text, expression text) RETURNS void
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_add_column';
+COMMENT ON FUNCTION aggwin.add_column(regclass, text, text) IS
+	'add an aggregate to a rollup and its tiers, computed for what is there in the background';
 
 CREATE FUNCTION aggwin.set_tier(
 	tier regclass,

@@ -15,6 +15,7 @@
 typedef struct Tier
 {
 	int			level;
+	int			generation;		/* of the rollup, at the base only */
 	Oid			view_relid;
 	Oid			state_relid;
 	Oid			delta_relid;
@@ -31,6 +32,7 @@ typedef struct Tier
 typedef struct RollupNames
 {
 	int32		rollup_id;
+	int			generation;		/* counts the columns that were added */
 	char	   *source;
 	char	   *invalid;
 	List	   *tiers;			/* Tier *, the base first */

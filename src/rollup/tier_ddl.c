@@ -80,8 +80,14 @@ choose_keys(Tier *tier, const Tier *below, const RollupSpec *spec, ArrayType *na
 		tier->keys = list_append_unique_int(tier->keys, key);
 	}
 	list_sort(tier->keys, list_int_cmp);
-	/* Groups of the tier below that become one would overlap. */
-	if (aggwin_may_be_inexact(spec) &&
+	aggwin_check_tier_keys(spec, tier, below);
+}
+
+/* Groups of the tier below that become one do not merge exactly in some rollups. */
+void
+aggwin_check_tier_keys(const RollupSpec *spec, const Tier *tier, const Tier *below)
+{
+	if (aggwin_may_be_inexact(spec) && !tier->all_keys &&
 		list_length(tier->keys) < list_length(aggwin_tier_keys(spec, below)))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

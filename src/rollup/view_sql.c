@@ -24,7 +24,8 @@
  * reader sees of them always fits together. A reader whose snapshot is older
  * than the rollup sees no "folded", and that of a rollup which is being restored
  * is NULL: then everything is invalid, so that these readers, too, get what the
- * plain query gives.
+ * plain query gives. It is also for readers who see an older generation of the
+ * rollup than the view's (add_column.c).
  *
  * With nothing invalid, the branches of lower levels and of the source are
  * never started.
@@ -169,9 +170,9 @@ knows_tier(const RollupNames *names, int level)
 static void
 append_mark_columns(StringInfo s, const RollupNames *names, int level)
 {
-	appendStringInfo(s, "CASE WHEN EXISTS (SELECT FROM folded)"
+	appendStringInfo(s, "CASE WHEN EXISTS (SELECT FROM folded AS f WHERE f.is_current)"
 					 " THEN range_agg(i.spans) FILTER (WHERE %1$s) ELSE '{(,)}' END AS invalid0,"
-					 " CASE WHEN EXISTS (SELECT FROM folded)"
+					 " CASE WHEN EXISTS (SELECT FROM folded AS f WHERE f.is_current)"
 					 " THEN bool_or(i.nulls) FILTER (WHERE %1$s) ELSE true END AS nulls0,"
 					 " range_agg(i.spans) FILTER (WHERE i.kind IN ('f', 's', 'l')"
 					 " OR i.kind = 'e' AND i.level = 0) AS frozen,"
@@ -203,9 +204,10 @@ aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
 	appendStringInfo(&s,
 					 "WITH folded AS MATERIALIZED ("
 					 "SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)) AS xip,"
-					 " pg_snapshot_xmax(t.folded) AS xmax"
+					 " pg_snapshot_xmax(t.folded) AS xmax,"
+					 " t.generation >= %d AS is_current"
 					 " FROM aggwin.tier AS t WHERE t.rollup_id = %d AND t.level = 0 AND t.folded IS NOT NULL), "
-					 "marks AS MATERIALIZED (SELECT ", names->rollup_id);
+					 "marks AS MATERIALIZED (SELECT ", names->generation, names->rollup_id);
 	append_mark_columns(&s, names, level);
 	appendStringInfo(&s, " FROM ("
 					 "SELECT i.kind, i.level, i.spans, i.nulls FROM %1$s AS i"
