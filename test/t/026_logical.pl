@@ -169,6 +169,19 @@ catch_up('sub');
 is_exact($_, 'beside local statements') foreach qw(plain parted leaves);
 is(is_exact('log', 'by a trigger in the worker'), 10, 'rows');
 
+# An expression that fails for a row does not hold up replication.
+on_subscriber(q{SELECT aggwin.create_rollup('of_quotients', 'SELECT aggwin.time_bucket(''1 day'', ts) AS bucket, sum(1000000 / id) AS q FROM plain GROUP BY 1')});
+on_publisher(q{INSERT INTO plain VALUES (0, '2024-01-05', 'zero', 0), (710001, '2024-01-05', 'one', 1)});
+catch_up('sub');
+($rc, $stdout, $stderr) = $subscriber->psql('postgres', 'SELECT sum(q) FROM of_quotients');
+like($stderr, qr/division by zero/, 'a row that an expression fails for was replicated, and is seen');
+is_exact('plain', 'a row that another rollup fails for');
+on_publisher('DELETE FROM plain WHERE id = 0');
+catch_up('sub');
+on_subscriber(q{SELECT aggwin.refresh('of_quotients')});
+is(on_subscriber('SELECT sum(q) FROM of_quotients'), on_subscriber('SELECT sum(1000000 / id) FROM plain'), 'it is gone');
+on_subscriber(q{SELECT aggwin.drop_rollup('of_quotients')});
+
 # A table that joins the publication; a partition that is attached.
 on_publisher(q{
 	CREATE TABLE more (id int PRIMARY KEY, ts timestamptz, k text, v int);
