@@ -141,11 +141,12 @@ sub stands_still
 	return split /\|/, $found, -1;
 }
 
-# Rows of a table that an open transaction has deleted or updated.
+# Rows of a table that an open transaction, or a part of it, has deleted or
+# updated.
 sub touched
 {
 	my ($xid, $table) = @_;
-	return length $xid ? $session->value("SELECT count(*) FROM $table WHERE xmax = '$xid'") : 0;
+	return length $xid ? $session->value("SELECT count(*) FROM $table WHERE xmax::text::bigint >= $xid") : 0;
 }
 
 my %HARM = (
