@@ -539,6 +539,14 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(row.view);
 }
 
+static void
+refuse_dropped(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("the rollup was dropped by another session")));
+}
+
 /*
  * aggwin.drop_rollup(rollup regclass): for the owner. Other views that use the
  * rollup's are an error. The rest is up to the trigger on dropped objects.
@@ -550,24 +558,30 @@ aggwin_drop_rollup(PG_FUNCTION_ARGS)
 	Oid			view;
 	int32		rollup_id;
 	RollupRow	row;
+	ListCell   *lc;
 
 	PreventCommandIfReadOnly("aggwin.drop_rollup()");
 	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
 	view = PG_GETARG_OID(0);
 	rollup_id = aggwin_rollup_of_view(view, true);
 
-	/* The order of a fold: its own lock, the source, then the parts. */
+	/*
+	 * The order of folds and of readers: its own lock, the views, the source,
+	 * then the parts. Who waits for the source here must not have a view yet.
+	 */
 	aggwin_lock_rollup(rollup_id);
 	if (!aggwin_find_rollup(rollup_id, &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the rollup was dropped by another session")));
+		refuse_dropped();
 	if (row.view != view)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("%s is a tier of a rollup", aggwin_relation_name(view)),
 				 errhint("Use aggwin.drop_tier(), or aggwin.drop_rollup() for the rollup as a whole.")));
+	foreach(lc, aggwin_tiers_of(&row))
+		LockRelationOid(((Tier *) lfirst(lc))->view_relid, AccessExclusiveLock);
 	LockRelationOid(row.source, AccessExclusiveLock);
+	if (!aggwin_find_rollup(rollup_id, &row))
+		refuse_dropped();
 
 	aggwin_spi_connect();
 	aggwin_spi_run(psprintf("DROP VIEW %s", aggwin_relation_name(view)),

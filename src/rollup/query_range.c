@@ -21,6 +21,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -465,6 +466,8 @@ read_view(FunctionCallInfo fcinfo, RangeQuery *query)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("the first argument of query_range() must be of the row type of a rollup's view"),
 				 errhint("Write NULL::name_of_the_view.")));
+	/* Before the tables behind it, as readers of the view do. */
+	LockRelationOid(query->view, AccessShareLock);
 	query->rollup_id = aggwin_rollup_of_view(query->view, false);
 	query->lowest = aggwin_level_of_view(query->rollup_id, query->view);
 	result = pg_class_aclcheck(query->view, GetUserId(), ACL_SELECT);
