@@ -12,14 +12,15 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "rollup/catalog.h"
+#include "rollup/sql.h"
 #include "utils/acl.h"
 
 PG_FUNCTION_INFO_V1(aggwin_rollup_failures);
 
 /*
  * aggwin.rollup_failures(rollup_id): the number of pending invalid spans that
- * an error of capture has made, the newest error and the time of its statement,
- * NULL if there is none. The text may quote data of users: NULL for all but
+ * an error of capture has made, the newest error of these and of repairs, which
+ * are counted elsewhere, and its time, NULL if there is none. The text may quote data of users: NULL for all but
  * members of the rollup's owner. All NULL if there is no such rollup, or not
  * all of it.
  */
@@ -51,7 +52,7 @@ aggwin_rollup_failures(PG_FUNCTION_ARGS)
 	if (SPI_execute(psprintf("WITH f AS MATERIALIZED (SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)) AS xip,"
 							 " pg_snapshot_xmax(t.folded) AS xmax"
 							 " FROM aggwin.tier AS t WHERE t.rollup_id = %d AND t.level = 0)"
-							 " SELECT count(*), aggwin.last(i.error, i.captured_at), max(i.captured_at)"
+							 " SELECT count(*) FILTER (WHERE i.xid < " AGGWIN_LAST_XID "), aggwin.last(i.error, i.captured_at), max(i.captured_at)"
 							 " FROM %s AS i WHERE i.error IS NOT NULL"
 							 " AND (i.xid = ANY ((SELECT f.xip FROM f)::xid8[]) OR i.xid >= (SELECT f.xmax FROM f))",
 							 rollup_id, names.invalid), true, 1) != SPI_OK_SELECT ||

@@ -78,6 +78,7 @@ typedef struct ScheduledTier
 	double		interval_ms;
 	TimestampTz tried;			/* start of the last fold, end of a failed one */
 	int			failures;		/* in a row */
+	bool		repair_left;	/* a repair has failed, or may have */
 	TimestampTz repair_tried;	/* end of the last that failed */
 	int			repair_failures;	/* in a row */
 	bool		more;			/* a repair goes on, so do not wait */
@@ -165,8 +166,9 @@ note_tier(AggwinSchedule *schedule, HeapTuple row, TupleDesc columns)
 		tier->name = NULL;
 		tier->tried = 0;
 		tier->failures = 0;
+		tier->repair_left = true;
 		tier->repair_tried = 0;
-		tier->repair_failures = 1;
+		tier->repair_failures = 0;
 		tier->more = false;
 	}
 	if (!tier->name || strcmp(tier->name, name) != 0)
@@ -385,7 +387,7 @@ repair_is_due(const ScheduledTier *tier)
 {
 	TimestampTz now = GetCurrentTimestamp();
 
-	return tier->repair_failures > 0 &&
+	return tier->repair_left &&
 		due_after(tier->repair_tried, pause_ms(tier->interval_ms, tier->repair_failures), now) <= now;
 }
 
@@ -442,12 +444,16 @@ aggwin_schedule_fold_next(AggwinSchedule *schedule, TimestampTz *next_due)
 		tier->more = call.result == FOLD_MORE;
 		if (call.repair_error)
 		{
+			tier->repair_left = true;
 			tier->repair_tried = GetCurrentTimestamp();
 			tier->repair_failures++;
 			report_failure(tier, call.repair_error);
 		}
-		else if (call.repairs == REPAIR_AGAIN && call.result != FOLD_MORE)
+		else if (call.repairs == REPAIR_AGAIN)
+		{
+			tier->repair_left = call.result == FOLD_MORE;
 			tier->repair_failures = 0;
+		}
 		log_fold(tier, call.result != FOLD_NOTHING, duration);
 	}
 	pgstat_report_stat(call.result != FOLD_NOTHING || error != NULL);
