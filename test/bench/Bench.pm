@@ -207,7 +207,7 @@ sub quartiles
 
 # Reporting --------------------------------------------------------------------
 
-my $FORMAT = "%-7s %-54s %6s %13s  %6s %13s  %-7s %s\n";
+my $FORMAT = "%-8s %-60s %6s %13s  %6s %13s  %-7s %s\n";
 
 sub heading
 {
@@ -238,7 +238,7 @@ sub column
 
 sub note
 {
-	printf "%-7s %s\n", $ENV{BENCH_CASE}, sprintf shift, @_;
+	printf "%-8s %s\n", $ENV{BENCH_CASE}, sprintf shift, @_;
 }
 
 1;
