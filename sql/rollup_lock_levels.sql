@@ -96,6 +96,10 @@ SELECT aggwin.create_rollup('other', 'SELECT aggwin.time_bucket(''1 hour'', ts) 
 SELECT * FROM locks();
 ROLLBACK;
 BEGIN;
+SELECT aggwin.add_column('r', 's', 'sum(v)');
+SELECT * FROM locks();
+ROLLBACK;
+BEGIN;
 SELECT aggwin.add_tier('r', interval '2 days');
 SELECT * FROM locks();
 ROLLBACK;
