@@ -4,7 +4,7 @@ CREATE SCHEMA rollup_hostile AUTHORIZATION regress_hostile;
 SET ROLE regress_hostile;
 SET search_path = rollup_hostile;
 CREATE TABLE events (ts bigint, v int);
-SELECT aggwin.create_rollup('r', 'SELECT aggwin.time_bucket(10::bigint, ts) AS b, sum(v) AS v FROM events GROUP BY 1');
+SELECT aggwin.create_rollup('r', 'SELECT aggwin.time_bucket(10::bigint, ts) AS b, sum(v) AS v, max(v) AS top FROM events GROUP BY 1');
 SELECT view::oid AS id, delta, invalid, state, definition FROM aggwin.rollup WHERE view = 'r'::regclass \gset
 
 -- A rollup's tables belong to its owner. Altered, they stop the writer by an error, nothing else.
@@ -80,8 +80,8 @@ DROP INDEX on_source;
 SELECT aggwin.drop_rollup('r2');
 
 -- The definition and the view are what was checked.
-CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO :definition DO INSTEAD SELECT e.ts AS b, 1::bigint AS v FROM events AS e CROSS JOIN events AS f;
-CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO r DO INSTEAD SELECT 1::bigint AS b, 1::bigint AS v;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO :definition DO INSTEAD SELECT e.ts AS b, 1::bigint AS v, 1 AS top FROM events AS e CROSS JOIN events AS f;
+CREATE OR REPLACE RULE "_RETURN" AS ON SELECT TO r DO INSTEAD SELECT 1::bigint AS b, 1::bigint AS v, 1 AS top;
 CREATE RULE swallow AS ON INSERT TO r DO INSTEAD NOTHING;
 TRUNCATE events;
 INSERT INTO events VALUES (1, 1);

@@ -11,7 +11,7 @@ ALTER SEQUENCE aggwin.rollup_rollup_id_seq RESTART 2000;
 
 CREATE TABLE events (ts timestamptz, k text, v int);
 CREATE INDEX ON events (ts);
-SELECT make_rollup('r', $$SELECT aggwin.time_bucket('1 hour', ts) AS hour, k, count(*) AS n, sum(v) AS v FROM events GROUP BY 1, 2$$);
+SELECT make_rollup('r', $$SELECT aggwin.time_bucket('1 hour', ts) AS hour, k, count(*) AS n, sum(v) AS v, max(v) AS top FROM events GROUP BY 1, 2$$);
 INSERT INTO events SELECT timestamptz '2024-01-01Z' + n * interval '1 minute', n % 3, n FROM generate_series(1, 1000) AS n;
 SELECT aggwin.refresh('r');
 CREATE VIEW status AS SELECT dormant, pending_deltas, invalid_buckets, rows_folded FROM aggwin.rollup_status;

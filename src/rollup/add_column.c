@@ -41,6 +41,7 @@
 #include "rewrite/rewriteManip.h"
 #include "rewrite/rewriteHandler.h"
 #include "rollup/capture_write.h"
+#include "rollup/counted.h"
 #include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -471,7 +472,12 @@ aggwin_add_column(PG_FUNCTION_ARGS)
 	aggwin_sandbox_leave(&saved);
 
 	if (columns != NIL)
+	{
+		aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+		aggwin_counts_not_in(&row, InvalidOid, 0, true);
+		aggwin_sandbox_leave(&saved);
 		aggwin_invalid_write_all(row.invalid);
+	}
 	CacheInvalidateRelcacheByRelid(row.source);
 	aggwin_spi_finish();
 	PG_RETURN_VOID();

@@ -2,9 +2,11 @@
  * capture.c - the triggers on a source and its partitions
  *
  * One AFTER STATEMENT trigger for each event, however many rollups the source
- * has. An INSERT appends deltas: partials of the rows that it added. UPDATE,
- * DELETE and TRUNCATE append the spans of event time that they touched, which
- * the rollup's view answers from the source until they are repaired.
+ * has. An INSERT appends deltas: partials of the rows that it added. UPDATE
+ * and DELETE append deltas that take the old rows away, where all partials of
+ * the rollup can be subtracted (subtract.c). Otherwise they append the spans of
+ * event time that they touched, which the rollup's view answers from the source
+ * until they are repaired. TRUNCATE always does.
  *
  * A statement fires the triggers of the one table that it names, be that the
  * source or a partition on whatever level, so no row is captured twice. Only
@@ -125,6 +127,7 @@ typedef struct Evaluation
 	TriggerData *trigger;
 	RowsUse		use;
 	DeltaWriter *writer;		/* of deltas */
+	bool		exact;			/* are the deltas those of the change? */
 	bool		filtered;		/* spans of rows that fulfil WHERE only */
 	TouchedSpans touched;
 } Evaluation;
@@ -219,6 +222,38 @@ capture_insert(RollupCapture *rollup, TriggerData *trigger)
 		invalidate(rollup, trigger, true, error->message);
 }
 
+/* Take the old rows away and add the new ones. */
+static void
+difference_step(void *arg)
+{
+	Evaluation *evaluation = arg;
+	bool		update = evaluation->trigger->tg_newtable != NULL;
+
+	evaluation->exact =
+		aggwin_collect_deltas(evaluation->rollup, evaluation->trigger,
+							  ROWS_REMOVED, evaluation->writer) &&
+		(!update || aggwin_collect_deltas(evaluation->rollup, evaluation->trigger,
+										  ROWS_ADDED, evaluation->writer));
+}
+
+/* Append the deltas of a change. False if that is not possible, or fails. */
+static bool
+capture_difference(RollupCapture *rollup, TriggerData *trigger, bool *failed)
+{
+	Evaluation	evaluation = {.rollup = rollup, .trigger = trigger};
+
+	evaluation.writer = aggwin_begin_deltas(rollup);
+	if (aggwin_rows_cannot_fail(rollup, trigger, trigger->tg_oldtable) &&
+		(trigger->tg_newtable == NULL ||
+		 aggwin_rows_cannot_fail(rollup, trigger, trigger->tg_newtable)))
+		difference_step(&evaluation);
+	else
+		*failed = aggwin_catch(difference_step, &evaluation) != NULL;
+	evaluation.exact = evaluation.exact && !*failed;
+	aggwin_delta_end(evaluation.writer, evaluation.exact);
+	return evaluation.exact;
+}
+
 /* Would state take the keys of the new rows? False if they cannot be told. */
 static bool
 check_keys(RollupCapture *rollup, TriggerData *trigger)
@@ -239,15 +274,17 @@ static void
 capture_change(RollupCapture *rollup, TriggerData *trigger)
 {
 	bool		update = TRIGGER_FIRED_BY_UPDATE(trigger->tg_event);
+	bool		failed = false;
 
 	if (tuplestore_tuple_count(trigger->tg_oldtable) == 0 ||
 		(update && update_is_unrelated(rollup, trigger)))
 		return;
-
-	if (update && rollup->varlena_keys && !check_keys(rollup, trigger))
-		invalidate(rollup, trigger, true, error_of_new_rows(rollup, trigger));
-	else
-		invalidate(rollup, trigger, false, NULL);
+	if (rollup->subtracts && capture_difference(rollup, trigger, &failed))
+		return;
+	if (update && rollup->varlena_keys && !failed)
+		failed = !check_keys(rollup, trigger);
+	invalidate(rollup, trigger, failed,
+			   failed ? error_of_new_rows(rollup, trigger) : NULL);
 }
 
 /* The trigger ------------------------------------------------------------- */

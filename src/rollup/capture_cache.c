@@ -336,6 +336,9 @@ build(SourceCapture *entry)
 				rollup->varlena_keys = true;
 		}
 		parse_expressions(rollup, entry->table);
+		/* What a user has written may be written anew, and give other values. */
+		rollup->subtracts = rollup->spec->subtracts && rollup->row.counts_all &&
+			rollup->builtin_only;
 		if (rollup->builtin_only)
 			rollup->kept = aggwin_row_expressions(rollup);
 		aggwin_sandbox_leave(&saved);

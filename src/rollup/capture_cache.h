@@ -27,6 +27,7 @@ typedef struct RollupCapture
 	char	   *name;			/* of its view, for messages */
 	RollupSpec *spec;
 	Bitmapset  *read;			/* attribute numbers of the table it reads */
+	bool		subtracts;		/* changes become deltas, too */
 	bool		varlena_keys;	/* which may be too wide for the index */
 	int			columns;		/* of a delta, after captured_at and xid */
 	Oid		   *types;			/* of these columns */

@@ -45,6 +45,8 @@ enum
 	Anum_rollup_lateness,
 	Anum_rollup_late,
 	Anum_rollup_source_retention,
+	Anum_rollup_paused,
+	Anum_rollup_counts_all,
 };
 
 /* Columns of aggwin.tier. */
@@ -94,6 +96,8 @@ read_row(HeapTuple tuple, TupleDesc desc)
 	row->state = oid_column(tuple, Anum_rollup_state, desc);
 	row->delta = oid_column(tuple, Anum_rollup_delta, desc);
 	row->invalid = oid_column(tuple, Anum_rollup_invalid, desc);
+	row->counts_all = DatumGetBool(heap_getattr(tuple, Anum_rollup_counts_all, desc,
+												&isnull));
 	return row;
 }
 

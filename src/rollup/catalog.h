@@ -19,6 +19,7 @@ typedef struct RollupRow
 	Oid			state;
 	Oid			delta;
 	Oid			invalid;
+	bool		counts_all;		/* that is in the source, and nothing else */
 } RollupRow;
 
 /* What a fold of a level is to keep and to drop; NULL: no limit. */

@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include "rollup/ddl.h"
+#include "rollup/counted.h"
 #include "rollup/parts.h"
 
 #include "access/xact.h"
@@ -314,6 +315,22 @@ source_is_empty(Oid source)
 	return empty;
 }
 
+/* The source has rows: they are counted by the first folds, or never. */
+static void
+begin_with_rows(const RollupRow *row, bool with_data)
+{
+	Sandbox		saved;
+
+	if (with_data)
+	{
+		aggwin_invalid_write_all(row->invalid);
+		return;
+	}
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_counts_not_all(row->rollup_id);
+	aggwin_sandbox_leave(&saved);
+}
+
 /* Public ------------------------------------------------------------------ */
 
 /* Can there be a view of this name? Sets its schema. */
@@ -528,8 +545,8 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	insert_catalog(&row, spec, fcinfo);
 	aggwin_sandbox_leave(&saved);
 	aggwin_follow_partitions(row.source, FOLLOW_CREATED);
-	if (PG_GETARG_BOOL(ARG_WITH_DATA) && !source_is_empty(row.source))
-		aggwin_invalid_write_all(row.invalid);
+	if (!source_is_empty(row.source))
+		begin_with_rows(&row, PG_GETARG_BOOL(ARG_WITH_DATA));
 	add_tiers(row.rollup_id, PG_GETARG_ARRAYTYPE_P(ARG_TIERS));
 	aggwin_check_options(row.rollup_id);
 

@@ -49,6 +49,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "rollup/counted.h"
 #include "rollup/exact_sql.h"
 #include "rollup/fold_sql.h"
 #include "rollup/partitions.h"
@@ -156,15 +157,27 @@ aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls, const
 	fold->wrote = true;
 }
 
-/* Groups that did not merge exactly: a statement returned where, in two columns. */
+/*
+ * What a merge leaves to be done, by what it returned from a column on: groups
+ * that did not merge exactly, or groups all of whose rows have been taken away.
+ */
 static void
-mark_inexact(Fold *fold, int column)
+finish_merge(Fold *fold, int column)
 {
+	Oid			types[] = {TIDARRAYOID};
+	Datum		values[1];
 	bool		isnull;
 
 	if (aggwin_may_be_inexact(fold->spec))
 		aggwin_add_mark(fold, 'i', fold->level, aggwin_spi_value(column, &isnull),
 						DatumGetBool(aggwin_spi_value(column + 1, &isnull)), NULL);
+	else if (fold->spec->subtracts)
+	{
+		values[0] = aggwin_spi_value(column, &isnull);
+		if (!isnull)
+			aggwin_fold_run(fold, aggwin_sql_discard_empty(&fold->names, fold->level),
+							SPI_OK_DELETE, 1, types, values, NULL);
+	}
 }
 
 static void
@@ -192,7 +205,7 @@ merge(Fold *fold)
 	take_watermark(fold, 3);
 	fold->late_dropped += DatumGetInt64(aggwin_spi_value(4, &isnull));
 	fold->wrote = true;
-	mark_inexact(fold, 5);
+	finish_merge(fold, 5);
 }
 
 static void
@@ -208,7 +221,7 @@ merge_above(Fold *fold)
 					SPI_OK_SELECT, 1, types, values, null_flags);
 	fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
 	fold->wrote = true;
-	mark_inexact(fold, 3);
+	finish_merge(fold, 3);
 }
 
 /* As the rollup's owner: all that evaluates what users have written. */
@@ -345,6 +358,8 @@ fold_level(Fold *fold, int level)
 	move_pending(fold);
 	aggwin_sandbox_leave(&as_owner);
 
+	if (fold->refused_repairs > 0)
+		aggwin_counts_not_all(fold->row.rollup_id);
 	if (fold->wrote)
 	{
 		INSTR_TIME_SET_CURRENT(elapsed);

@@ -118,23 +118,38 @@ merge_into(const RollupSpec *spec, const RollupNames *names, int level,
 	}
 	if (aggwin_may_be_inexact(spec))
 		appendStringInfoString(&s, aggwin_sql_returning_exact(spec, "st"));
+	else if (spec->subtracts)
+		appendStringInfoString(&s, " RETURNING st.ctid AS place, st.n");
 	appendStringInfoChar(&s, ')');
 	return s.data;
 }
 
-/* Columns at the end of the result: spans and nulls of what is not exact. */
+/*
+ * Columns at the end of the result: spans and nulls of what is not exact, or
+ * the places of groups that have no rows.
+ */
 static char *
-inexact(const RollupSpec *spec, const RollupNames *names, int level)
+left_to_do(const RollupSpec *spec, const RollupNames *names, int level)
 {
-	if (!aggwin_may_be_inexact(spec))
-		return "";
-	return psprintf(", %s", aggwin_sql_inexact_stored(spec, aggwin_tier(names, level)));
+	if (aggwin_may_be_inexact(spec))
+		return psprintf(", %s", aggwin_sql_inexact_stored(spec, aggwin_tier(names, level)));
+	if (spec->subtracts)
+		return ", (SELECT array_agg(x.place) FROM stored AS x WHERE x.n <= 0)";
+	return "";
+}
+
+/* Delete groups that have no rows. $1 where they are; nobody else moves them */
+char *
+aggwin_sql_discard_empty(const RollupNames *names, int level)
+{
+	return psprintf("DELETE FROM %s AS st WHERE st.ctid = ANY ($1)",
+					aggwin_tier(names, level)->state);
 }
 
 /*
  * Move the pending deltas into state. Returns the number of rows they stand
  * for, of deltas, the new watermark, and how many of the rows came too late;
- * then, if not all partials always merge exactly, where they did not.
+ * then what is left to do.
  * $3 watermark, $4 max_future, $5 closed and $6 expired spans
  */
 char *
@@ -148,11 +163,11 @@ aggwin_sql_merge(const RollupSpec *spec, const RollupNames *names, bool closed,
 					" newer AS (DELETE FROM %1$s AS d WHERE d.xid >= $2 RETURNING d.*),"
 					" gone AS (SELECT * FROM listed UNION ALL SELECT * FROM newer),"
 					" %2$s"
-					" SELECT coalesce(aggwin.bigint_sum(u.n), 0), count(*), %3$s,"
+					" SELECT coalesce(aggwin.bigint_sum(abs(u.n)), 0), count(*), %3$s,"
 					" coalesce(aggwin.bigint_sum(abs(u.n)) FILTER (WHERE %4$s), 0)%5$s FROM gone AS u",
 					aggwin_tier(names, 0)->delta,
 					merge_into(spec, names, 0, closed ? psprintf("NOT %s", late) : NULL, kept),
-					watermark(spec, "$3", "$4"), late, inexact(spec, names, 0));
+					watermark(spec, "$3", "$4"), late, left_to_do(spec, names, 0));
 }
 
 /* The same of a level above: the numbers of rows and of deltas, and the end. $1 expired */
@@ -161,11 +176,11 @@ aggwin_sql_merge_above(const RollupSpec *spec, const RollupNames *names,
 					   int level, bool expired)
 {
 	return psprintf("WITH gone AS (DELETE FROM %s AS d RETURNING d.*), %s"
-					" SELECT coalesce(aggwin.bigint_sum(u.n), 0), count(*)%s FROM gone AS u",
+					" SELECT coalesce(aggwin.bigint_sum(abs(u.n)), 0), count(*)%s FROM gone AS u",
 					aggwin_tier(names, level)->delta,
 					merge_into(spec, names, level, NULL,
 							   expired ? "NOT coalesce(u.bucket <@ $1, false)" : NULL),
-					inexact(spec, names, level));
+					left_to_do(spec, names, level));
 }
 
 /*

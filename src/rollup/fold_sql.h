@@ -16,6 +16,7 @@ extern char *aggwin_sql_any_pending_above(const RollupNames *names, int level);
 extern char *aggwin_sql_kept_marks(const RollupNames *names, int level);
 extern char *aggwin_sql_merge(const RollupSpec *spec, const RollupNames *names,
 							  bool closed, bool expired);
+extern char *aggwin_sql_discard_empty(const RollupNames *names, int level);
 extern char *aggwin_sql_merge_above(const RollupSpec *spec, const RollupNames *names,
 									int level, bool expired);
 

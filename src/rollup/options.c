@@ -15,6 +15,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "rollup/capture_write.h"
+#include "rollup/counted.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -111,6 +112,10 @@ aggwin_check_options(int32 rollup_id)
 	if (any("t.retention < above.width", rollup_id))
 		refuse("a tier must be retained for at least one bucket of the tier above it",
 			   "The tier above is computed from it.", NULL);
+	/* Rows that do not count, or that are to be remembered when they are gone. */
+	if (any("r.late = 'drop' OR r.source_retention IS NOT NULL"
+			" OR t.retention IS NOT NULL AND above.level IS NOT NULL", rollup_id))
+		aggwin_counts_not_all(rollup_id);
 	aggwin_sandbox_leave(&saved);
 }
 

@@ -428,7 +428,15 @@ aggwin_decompose(RollupSpec *spec, Aggref *aggref, List *context)
 	{
 		final = add_sum_of(&call, call.arg, call.argtype);
 		if (!is_float(call.argtype))
-			(void) add_count(&call);
+		{
+			char	   *count = add_count(&call);
+
+			/*
+			 * The sum of nothing is NULL, also when there was something. Not
+			 * asked of spec->subtracts, which an added column may change.
+			 */
+			final = psprintf("CASE WHEN %s > 0 THEN %s END", count, final);
+		}
 	}
 	else if (strcmp(call.name, "avg") == 0)
 		final = decompose_avg(&call);

@@ -42,6 +42,7 @@
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "rollup/capture_write.h"
+#include "rollup/counted.h"
 #include "rollup/partition_spans.h"
 #include "rollup/triggers.h"
 #include "storage/bufmgr.h"
@@ -271,6 +272,7 @@ invalidate_fresh(const RollupRow *row, const RollupSpec *spec, List *fresh)
 	}
 	if (filled == NIL || !united(row, spec, filled, &spans_type, &spans, &nulls))
 		return;
+	aggwin_counts_not_in(row, spans_type, spans, nulls);
 	if (spans == 0)
 		aggwin_invalid_write_all(row->invalid);
 	else

@@ -14,10 +14,12 @@ CREATE TABLE aggwin.rollup (
 	late text NOT NULL DEFAULT 'merge',
 	source_retention interval,
 	paused boolean NOT NULL DEFAULT false,
+	counts_all boolean NOT NULL DEFAULT true,
 	created_at timestamptz NOT NULL DEFAULT now()
 );
 CREATE INDEX rollup_source_idx ON aggwin.rollup (source);
 COMMENT ON TABLE aggwin.rollup IS 'one row a rollup: the view that users query, the relations behind it, and its options';
+COMMENT ON COLUMN aggwin.rollup.counts_all IS 'every row of the source has been counted so far and none is kept that is gone, so that rows may be taken away by subtraction';
 GRANT SELECT ON aggwin.rollup TO PUBLIC;
 
 CREATE TABLE aggwin.tier (

@@ -296,6 +296,7 @@ aggwin_load_spec(Oid definition)
 	if (query->jointree->quals != NULL)
 		spec->where = deparse_expression(query->jointree->quals, context,
 										 true, true);
+	spec->subtracts = aggwin_query_subtracts(query, spec->keys);
 	/* In this order: what is added to the targets is stored behind the rest. */
 	read_aggregates(spec, query->havingQual, context);
 	read_aggregates(spec, (Node *) query->targetList, context);

@@ -64,6 +64,7 @@ typedef struct RollupSpec
 	List	   *finals;			/* AggregateFinal * */
 	List	   *targets;		/* TargetEntry * that the user sees */
 	Node	   *having;
+	bool		subtracts;		/* rows can be taken away from partials exactly */
 	Bitmapset  *columns;		/* attribute numbers of the source it reads */
 } RollupSpec;
 
@@ -82,6 +83,9 @@ extern Oid	aggwin_check_query(Query *query, const char *text);
 /* source.c */
 extern void aggwin_check_source(Oid relid);
 extern void aggwin_check_partition(Oid relid);
+
+/* subtract.c */
+extern bool aggwin_query_subtracts(Query *query, List *keys);
 
 /* partial.c */
 extern bool aggwin_knows_aggregate(Aggref *aggref);

@@ -382,13 +382,16 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 	appendStringInfo(&s, ") AS u WHERE %s GROUP BY u.bucket", outside("u.bucket", "expired"));
 	foreach(lc, keys)
 		appendStringInfo(&s, ", u.k%d", lfirst_int(lc));
+	/* All rows of a group may have been taken away. */
+	if (spec->subtracts)
+		appendStringInfoString(&s, " HAVING aggwin.bigint_sum(u.n) > 0");
 	if (spec->having != NULL)
 	{
 		if (lost_key_walker(spec->having, &lost))
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 					 errmsg("a tier must keep the keys that HAVING compares")));
-		appendStringInfo(&s, " HAVING %s",
+		appendStringInfo(&s, " %s (%s)", spec->subtracts ? "AND" : "HAVING",
 						 deparse_expression(rewrite_mutator(spec->having, &rewrite),
 											context, true, true));
 	}

@@ -12,7 +12,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Aggwin::Crew;
 use Aggwin::Session;
-use Aggwin::Workload qw(create_workload rollup_names view_names compare_sql differences);
+use Aggwin::Workload qw(create_workload rollup_names subtracting_names view_names compare_sql differences);
 use Aggwin::Writer;
 
 my $seconds = $ENV{AGGWIN_PROPERTY_SECONDS} || 30;
@@ -124,6 +124,16 @@ is( $session->value('SELECT count(*) FROM aggwin.rollup_status'
 	0, 'nothing is pending then');
 refresh();
 is_exact('exact when there was nothing to fold');
+
+# Rows that are taken away from some rollups, and repaired in others.
+$session->rows('BEGIN; UPDATE events SET i = i + 1 WHERE k = 1; DELETE FROM events WHERE k = 2');
+is( $session->value(q{SELECT string_agg(rollup::text, ' ' ORDER BY rollup::text) FROM aggwin.rollup_status
+		WHERE pending_deltas > 0 AND invalid_buckets = 0}),
+	join(' ', subtracting_names()), 'what is subtracted from');
+is_exact('exact with rows taken away');
+$session->rows('COMMIT');
+refresh();
+is_exact('exact when that is folded');
 
 # A rewrite of the table between a fold's snapshot and its reading of the table
 # would hide all rows from that. It cannot happen: the fold locks first.

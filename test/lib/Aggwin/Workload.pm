@@ -7,7 +7,7 @@ use warnings;
 use Exporter 'import';
 
 our @EXPORT_OK =
-  qw(create_workload rollup_names view_names plain_query create_rollup_sql compare_sql differences);
+  qw(create_workload rollup_names subtracting_names view_names plain_query create_rollup_sql compare_sql differences);
 
 # What the events' times lie around: the night in which Berlin skips an hour.
 our $EPOCH = '2024-03-30 22:30+00';
@@ -26,6 +26,12 @@ my %QUERY = (
 			stddev(i) AS stddev_i, var_pop(n) AS var_n,
 			sum(i) FILTER (WHERE b) AS sum_if_b, min(ts) AS first, max(ts) AS last
 		FROM events GROUP BY 1},
+	by_quarter => q{
+		SELECT aggwin.time_bucket('15 minutes', ts) AS bucket, k, count(*) AS events,
+			count(t) AS count_t, sum(i) AS sum_i, avg(i) AS avg_i, sum(big) AS sum_big,
+			sum(n::numeric(20,2)) AS sum_n, var_pop(i) AS var_i,
+			avg(n::numeric(20,2)) FILTER (WHERE b) AS avg_n_if_b
+		FROM events GROUP BY 1, 2},
 	by_hour => q{
 		SELECT lower(t) AS tag, aggwin.time_bucket('1 hour', ts) AS bucket, b,
 			max(t) AS max_t, bool_and(i > 10) AS all_large, bit_xor(i) AS mixed,
@@ -60,6 +66,7 @@ my %TIER = (
 	by_second_1m => [ 'by_second', "'1 second'", "'1 minute'" ],
 	by_second_1h => [ 'by_second', "'1 second'", "'1 hour'" ],
 	by_second_1d => [ 'by_second', "'1 second'", "'1 day'" ],
+	by_quarter_6h => [ 'by_quarter', "'15 minutes'", "'6 hours'" ],
 	by_minute_1h => [ 'by_minute', "'1 minute'", "'1 hour'" ],
 	by_day_1mon => [ 'by_day', "'1 day'", "'1 month'" ],
 	by_date_2w => [ 'by_date', "'7 days'", "'14 days'" ],
@@ -74,6 +81,12 @@ sub view_names
 sub rollup_names
 {
 	return sort keys %QUERY, keys %FLOAT_QUERY;
+}
+
+# Those from which rows are taken away by subtraction, from all others by repair.
+sub subtracting_names
+{
+	return qw(by_day by_quarter);
 }
 
 sub plain_query
