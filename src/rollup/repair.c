@@ -34,6 +34,7 @@
 #include "rollup/fold_sql.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rangetypes.h"
 
@@ -172,11 +173,18 @@ static void
 recompute(Fold *fold, Oid *types, Datum *values, const char *nulls)
 {
 	MemoryContext context = CurrentMemoryContext;
+	int			guc_level = NewGUCNestLevel();
 
+	/*
+	 * The planner cannot tell how many rows there are in spans and takes them
+	 * for a few, which it would sort; hashing them takes half the time.
+	 */
+	aggwin_pin("enable_sort", "off");
 	PG_TRY();
 	{
 		aggwin_fold_run(fold, aggwin_sql_recompute(fold->spec, &fold->names),
 						SPI_OK_SELECT, 5, types, values, nulls);
+		AtEOXact_GUC(false, guc_level);
 	}
 	PG_CATCH();
 	{
