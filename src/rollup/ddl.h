@@ -6,13 +6,17 @@
 
 #include "postgres.h"
 
-#include "nodes/primnodes.h"
+#include "nodes/parsenodes.h"
 #include "rollup/catalog.h"
 #include "utils/array.h"
 
 /* ddl.c */
 extern void aggwin_check_new_view(RangeVar *view);
 extern void aggwin_check_refresh_interval(Interval *interval);
+
+/* definition.c */
+extern void aggwin_query_error_callback(void *arg);
+extern SelectStmt *aggwin_analyze_query(const char *text, Oid *source);
 extern Oid	aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
 									 const char *schema);
 

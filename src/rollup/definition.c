@@ -1,0 +1,118 @@
+/*
+ * definition.c - from the text of a rollup's query to its definition
+ */
+#include "postgres.h"
+
+#include "rollup/ddl.h"
+
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "commands/view.h"
+#include "core/spi_util.h"
+#include "executor/spi.h"
+#include "nodes/makefuncs.h"
+#include "parser/analyze.h"
+#include "tcop/tcopprot.h"
+#include "tcop/utility.h"
+#include "utils/builtins.h"
+
+/* Positions in errors are positions in the rollup's query, the argument. */
+void
+aggwin_query_error_callback(void *arg)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery((const char *) arg);
+	}
+}
+
+static SelectStmt *
+parse_query(const char *text)
+{
+	List	   *statements = pg_parse_query(text);
+	RawStmt    *raw;
+
+	if (list_length(statements) != 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("a rollup query must be one SELECT statement"),
+				 errdetail("The text has %d statements.", list_length(statements))));
+	raw = linitial_node(RawStmt, statements);
+	if (!IsA(raw->stmt, SelectStmt))
+		ereport(ERROR,
+				(errcode(ERRCODE_SYNTAX_ERROR),
+				 errmsg("a rollup query must be a SELECT statement"),
+				 errdetail("It is %s.", GetCommandTagName(CreateCommandTag(raw->stmt)))));
+	return (SelectStmt *) raw->stmt;
+}
+
+/* Check the query as its author. Returns the raw tree and sets the source. */
+SelectStmt *
+aggwin_analyze_query(const char *text, Oid *source)
+{
+	SelectStmt *stmt = parse_query(text);
+	RawStmt    *raw = makeNode(RawStmt);
+	Query	   *query;
+
+	aggwin_check_raw_query(stmt, text);
+	raw->stmt = copyObject((Node *) stmt);
+	query = parse_analyze_fixedparams(raw, text, NULL, 0, NULL);
+	*source = aggwin_check_query(query, text);
+	return stmt;
+}
+
+/*
+ * The definition would go with the session, unseen by event triggers. Objects
+ * that depend on temporary ones in turn are not looked for.
+ */
+static void
+refuse_temporary(Oid definition)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(definition)};
+
+	if (aggwin_spi_run_args("SELECT pg_describe_object(d.refclassid, d.refobjid, d.refobjsubid)"
+							" FROM pg_rewrite AS w"
+							" JOIN pg_depend AS d ON d.classid = 'pg_rewrite'::regclass AND d.objid = w.oid"
+							" CROSS JOIN LATERAL pg_identify_object(d.refclassid, d.refobjid, d.refobjsubid) AS i"
+							" WHERE w.ev_class = $1 AND starts_with(i.schema, 'pg_temp')",
+							SPI_OK_SELECT, 1, types, values, NULL) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
+			 errmsg("a rollup query cannot use temporary functions, types or other objects"),
+			 errdetail("It uses %s, which goes with the session.",
+					   SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+			 errhint("Create it in a schema that is not temporary.")));
+}
+
+/*
+ * The definition: the query itself. It is made by its author, so that names
+ * mean what they mean in the author's plain query, where the author may create
+ * it, and then moved to where only a superuser may.
+ */
+Oid
+aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
+						 const char *schema)
+{
+	ViewStmt   *view = makeNode(ViewStmt);
+	char	   *name = psprintf("_definition_%d", rollup_id);
+	Oid			definition;
+	Sandbox		saved;
+
+	view->view = makeRangeVar(pstrdup(schema), name, -1);
+	view->query = (Node *) stmt;
+	definition = DefineView(view, text, 0, strlen(text)).objectId;
+	CommandCounterIncrement();
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_run(psprintf("ALTER VIEW %s SET SCHEMA aggwin",
+							aggwin_relation_name(definition)), SPI_OK_UTILITY);
+	refuse_temporary(definition);
+	aggwin_sandbox_leave(&saved);
+	return definition;
+}
