@@ -474,3 +474,6 @@ SELECT s.rollup, s.pending_deltas, s.invalid_buckets FROM aggwin.rollup_status A
 -- Only what TRUNCATE made invalid was repaired, and nothing is left of groups that are gone.
 SELECT rollup, repairs FROM status WHERE rollup IN ('counts'::regclass, 'by_id'::regclass);
 SELECT count(*) FROM :state WHERE n <= 0;
+
+SET client_min_messages = warning;
+DROP SCHEMA rollup_subtract CASCADE;
