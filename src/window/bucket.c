@@ -212,14 +212,13 @@ ticks_into_bucket(const AggwinGrid *grid, int64 x)
 }
 
 /*
- * Point n of a grid by month: the origin moved by n * width months. If that
- * month has no such day, its last day is taken, as the server does when it
- * adds months to a date. So the points keep their order, one at most a month.
+ * A day of a month that is counted like AggwinGrid.origin_month, or the last day
+ * of that month if it has no such day, as the server does when it adds months to
+ * a date; and a time of that day.
  */
 static int64
-month_point(const AggwinGrid *grid, int64 n)
+point_in_month(int64 month, int day, int64 ticks_per_day, int64 time_of_day)
 {
-	int64		month = grid->origin_month + n * grid->width;
 	int64		year = floor_div(month, MONTHS_PER_YEAR);
 	int64		point;
 	int			last_day;
@@ -231,11 +230,22 @@ month_point(const AggwinGrid *grid, int64 n)
 
 	month = floor_mod(month, MONTHS_PER_YEAR);
 	last_day = day_tab[isleap(year) ? 1 : 0][month];
-	point = date2j((int) year, (int) month + 1, Min(grid->origin_day, last_day));
+	point = date2j((int) year, (int) month + 1, Min(day, last_day));
 	point -= POSTGRES_EPOCH_JDATE;
-	if (pg_mul_s64_overflow(point, grid->ticks_per_day, &point))
+	if (pg_mul_s64_overflow(point, ticks_per_day, &point))
 		return PG_INT64_MAX;
-	return saturated_add(point, grid->origin);
+	return saturated_add(point, time_of_day);
+}
+
+/*
+ * Point n of a grid by month: the origin moved by n * width months. The points
+ * keep their order, one at most a month.
+ */
+static int64
+month_point(const AggwinGrid *grid, int64 n)
+{
+	return point_in_month(grid->origin_month + n * grid->width, grid->origin_day,
+						  grid->ticks_per_day, grid->origin);
 }
 
 /*
@@ -280,6 +290,25 @@ aggwin_grid_next(const AggwinGrid *grid, int64 x)
 	if (grid->by_month)
 		return month_point(grid, month_index(grid, x) + 1);
 	return saturated_add(x, grid->width - ticks_into_bucket(grid, x));
+}
+
+/*
+ * What lies a number of months, or less than none, after grid point x. On a grid
+ * by month it is on the origin's day of its month, as all points are. Saturates
+ * like aggwin_grid_floor.
+ */
+int64
+aggwin_grid_add_months(const AggwinGrid *grid, int64 x, int64 months)
+{
+	int64		ticks_per_day = grid->by_month ? grid->ticks_per_day : USECS_PER_DAY;
+	int64		month;
+	int			day;
+
+	split_month(ticks_per_day, x, &month, &day);
+	if (grid->by_month)
+		day = grid->origin_day;
+	return point_in_month(month + months, day, ticks_per_day,
+						  floor_mod(x, ticks_per_day));
 }
 
 /*

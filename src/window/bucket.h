@@ -36,6 +36,7 @@ extern void aggwin_grid_init_integer(AggwinGrid *grid, int64 width, int64 origin
 
 extern int64 aggwin_grid_floor(const AggwinGrid *grid, int64 x);
 extern int64 aggwin_grid_next(const AggwinGrid *grid, int64 x);
+extern int64 aggwin_grid_add_months(const AggwinGrid *grid, int64 x, int64 months);
 extern bool aggwin_grid_has(const AggwinGrid *grid, int64 x);
 
 extern TimestampTz aggwin_bucket_start_in_zone(const AggwinGrid *grid,
