@@ -410,8 +410,10 @@ filled(const RangeQuery *query, const char *data)
 static char *
 range_sql(const RangeQuery *query)
 {
+	const TimeType *time = query->spec->time;
 	char	   *data = aggwin_sql_answer(query->spec, &query->names, query->level,
-										 &query->shown, restriction(query));
+										 &query->shown, restriction(query),
+										 psprintf("%s(%s($1, $2))", time->multirange, time->range));
 	char	   *bucket = column_of_key(query->spec, 0);
 
 	if (bucket == NULL)

@@ -57,6 +57,7 @@ extern char *aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, 
 extern char *aggwin_sql_widened(const RollupSpec *spec, const Tier *tier, const char *spans);
 extern char *aggwin_sql_view(const RollupSpec *spec, const RollupNames *names, int level);
 extern char *aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
-							   const Tier *shown, const char *restriction);
+							   const Tier *shown, const char *restriction,
+							   const char *within);
 
 #endif							/* AGGWIN_SQL_H */

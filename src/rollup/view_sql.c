@@ -295,10 +295,13 @@ append_lower_state(StringInfo s, const RollupSpec *spec, const RollupNames *name
 					 psprintf(restriction, "st"), asked_by(level, spans));
 }
 
-/* restriction: a format for conditions on the columns of an alias. */
+/*
+ * restriction: a format for conditions on the columns of an alias; within: what
+ * it leaves of event time, as spans, NULL if it says nothing of that.
+ */
 static void
 append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
-			 int level, const Tier *shown, const char *restriction)
+			 int level, const Tier *shown, const char *restriction, const char *within)
 {
 	const Tier *tier = aggwin_tier(names, level);
 	const Tier *base = aggwin_tier(names, 0);
@@ -325,8 +328,9 @@ append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
 					 row, base->delta, counts);
 	groups = aggwin_sql_groups_in_spans(spec, names->source,
 										asked_by(level, "SELECT w.spans FROM w0 AS w"),
-										"(SELECT w.nulls FROM w0 AS w)",
-										"(SELECT w.scans FROM w0 AS w)",
+										within ? "false" : "(SELECT w.nulls FROM w0 AS w)",
+										within ? psprintf("(SELECT w.scans * %s FROM w0 AS w)", within)
+										: "(SELECT w.scans FROM w0 AS w)",
 										false);
 	appendStringInfo(s, " UNION ALL SELECT %s FROM (%s) AS g WHERE %s",
 					 aggwin_sql_row_of(spec, "g", base, shown), groups,
@@ -337,18 +341,20 @@ append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
 char *
 aggwin_sql_view(const RollupSpec *spec, const RollupNames *names, int level)
 {
-	return aggwin_sql_answer(spec, names, level, aggwin_tier(names, level), "true");
+	return aggwin_sql_answer(spec, names, level, aggwin_tier(names, level), "true", NULL);
 }
 
 /*
  * A level's rows in the buckets of another tier, shown, which are made of
  * whole ones of the level. A tier with fewer keys has no columns that are made
  * of the others. restriction is a format for conditions on columns of state,
- * given its alias; the caller knows that they are true of whole groups.
+ * given its alias; the caller knows that they are true of whole groups. within
+ * is NULL, or the spans of event time that it restricts the buckets to: the
+ * source is then read only there.
  */
 char *
 aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
-				  const Tier *shown, const char *restriction)
+				  const Tier *shown, const char *restriction, const char *within)
 {
 	const Tier *tier = aggwin_tier(names, level);
 	const Tier *base = aggwin_tier(names, 0);
@@ -378,7 +384,7 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 		separator = ", ";
 	}
 	appendStringInfoString(&s, " FROM (");
-	append_parts(&s, spec, names, level, shown, restriction);
+	append_parts(&s, spec, names, level, shown, restriction, within);
 	appendStringInfo(&s, ") AS u WHERE %s GROUP BY u.bucket", outside("u.bucket", "expired"));
 	foreach(lc, keys)
 		appendStringInfo(&s, ", u.k%d", lfirst_int(lc));
