@@ -23,10 +23,7 @@
 #include "rollup/counted.h"
 #include "rollup/parts.h"
 
-#include "access/xact.h"
-#include "catalog/catalog.h"
 #include "catalog/namespace.h"
-#include "catalog/objectaddress.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
@@ -43,10 +40,7 @@
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
-#include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
-#include "utils/timestamp.h"
 #include "utils/varlena.h"
 
 PG_FUNCTION_INFO_V1(aggwin_create_rollup);
@@ -224,65 +218,6 @@ begin_with_rows(const RollupRow *row, bool with_data)
 }
 
 /* Public ------------------------------------------------------------------ */
-
-/* Can there be a view of this name? Sets its schema. */
-void
-aggwin_check_new_view(RangeVar *view)
-{
-	Oid			namespace = RangeVarGetAndCheckCreationNamespace(view, NoLock, NULL);
-
-	if (strlen(view->relname) >= NAMEDATALEN)
-		ereport(ERROR,
-				(errcode(ERRCODE_NAME_TOO_LONG),
-				 errmsg("the name \"%s\" is too long", view->relname),
-				 errdetail("Names can have %d bytes at most.", NAMEDATALEN - 1),
-				 errhint("Choose another name for the rollup, or add the tier with a name of its own.")));
-
-	if (view->catalogname != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("the name of a rollup cannot name a database")));
-	if (view->relname[0] == '\0')
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("the name of a rollup cannot be empty")));
-	if (isTempOrTempToastNamespace(namespace))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("a rollup cannot be temporary"),
-				 errhint("Name a schema that is not temporary.")));
-	if (namespace == aggwin_schema() || IsCatalogNamespace(namespace) ||
-		IsToastNamespace(namespace))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("a rollup cannot be in schema %s",
-						get_namespace_name(namespace)),
-				 errhint("Name a schema of your own.")));
-	if (OidIsValid(get_relname_relid(view->relname, namespace)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_TABLE),
-				 errmsg("relation \"%s\" already exists", view->relname)));
-	if (SearchSysCacheExists2(TYPENAMENSP, CStringGetDatum(view->relname),
-							  ObjectIdGetDatum(namespace)))
-		ereport(ERROR,
-				(errcode(ERRCODE_DUPLICATE_OBJECT),
-				 errmsg("type \"%s\" already exists", view->relname),
-				 errhint("The view of a rollup has a row type of the same name; choose another one.")));
-	view->schemaname = get_namespace_name(namespace);
-}
-
-void
-aggwin_check_refresh_interval(Interval *interval)
-{
-	Interval	zero = {0};
-
-	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(interval),
-										  IntervalPGetDatum(&zero))) <= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("refresh_interval must be greater than zero"),
-				 errhint("Answers are exact whatever the interval; it sets how much is merged when they are read.")));
-}
 
 /* Definition, tables and triggers; fills in row. */
 static RollupSpec *

@@ -10,11 +10,8 @@
 #include "rollup/catalog.h"
 #include "utils/array.h"
 
-/* ddl.c */
-extern void aggwin_check_new_view(RangeVar *view);
-extern void aggwin_check_refresh_interval(Interval *interval);
-
 /* definition.c */
+extern void aggwin_check_new_view(RangeVar *view);
 extern void aggwin_query_error_callback(void *arg);
 extern SelectStmt *aggwin_analyze_query(const char *text, Oid *source);
 extern Oid	aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
@@ -31,6 +28,7 @@ extern void aggwin_check_tier_keys(const RollupSpec *spec, const Tier *tier,
 								   const Tier *below);
 
 /* options.c */
+extern void aggwin_check_refresh_interval(Interval *interval);
 extern void aggwin_check_options(int32 rollup_id);
 
 #endif							/* AGGWIN_DDL_H */

@@ -1,10 +1,12 @@
 /*
- * definition.c - from the text of a rollup's query to its definition
+ * definition.c - what a rollup is made from: a query and a name
  */
 #include "postgres.h"
 
 #include "rollup/ddl.h"
 
+#include "catalog/catalog.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "commands/view.h"
@@ -15,6 +17,8 @@
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 /* Positions in errors are positions in the rollup's query, the argument. */
 void
@@ -115,4 +119,50 @@ aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
 	refuse_temporary(definition);
 	aggwin_sandbox_leave(&saved);
 	return definition;
+}
+
+/* Can there be a view of this name? Sets its schema. */
+void
+aggwin_check_new_view(RangeVar *view)
+{
+	Oid			namespace = RangeVarGetAndCheckCreationNamespace(view, NoLock, NULL);
+
+	if (strlen(view->relname) >= NAMEDATALEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_NAME_TOO_LONG),
+				 errmsg("the name \"%s\" is too long", view->relname),
+				 errdetail("Names can have %d bytes at most.", NAMEDATALEN - 1),
+				 errhint("Choose another name for the rollup, or add the tier with a name of its own.")));
+
+	if (view->catalogname != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("the name of a rollup cannot name a database")));
+	if (view->relname[0] == '\0')
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_NAME),
+				 errmsg("the name of a rollup cannot be empty")));
+	if (isTempOrTempToastNamespace(namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("a rollup cannot be temporary"),
+				 errhint("Name a schema that is not temporary.")));
+	if (namespace == aggwin_schema() || IsCatalogNamespace(namespace) ||
+		IsToastNamespace(namespace))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
+				 errmsg("a rollup cannot be in schema %s",
+						get_namespace_name(namespace)),
+				 errhint("Name a schema of your own.")));
+	if (OidIsValid(get_relname_relid(view->relname, namespace)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_TABLE),
+				 errmsg("relation \"%s\" already exists", view->relname)));
+	if (SearchSysCacheExists2(TYPENAMENSP, CStringGetDatum(view->relname),
+							  ObjectIdGetDatum(namespace)))
+		ereport(ERROR,
+				(errcode(ERRCODE_DUPLICATE_OBJECT),
+				 errmsg("type \"%s\" already exists", view->relname),
+				 errhint("The view of a rollup has a row type of the same name; choose another one.")));
+	view->schemaname = get_namespace_name(namespace);
 }

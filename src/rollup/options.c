@@ -83,6 +83,19 @@ any(const char *condition, int32 rollup_id)
 							   SPI_OK_SELECT, 1, types, values, NULL) > 0;
 }
 
+void
+aggwin_check_refresh_interval(Interval *interval)
+{
+	Interval	zero = {0};
+
+	if (DatumGetInt32(DirectFunctionCall2(interval_cmp, IntervalPGetDatum(interval),
+										  IntervalPGetDatum(&zero))) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("refresh_interval must be greater than zero"),
+				 errhint("Answers are exact whatever the interval; it sets how much is merged when they are read.")));
+}
+
 /* Do the options that the catalog has now go together? */
 void
 aggwin_check_options(int32 rollup_id)
