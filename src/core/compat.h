@@ -22,6 +22,7 @@
 #include "parser/parsetree.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
+#include "utils/rangetypes.h"
 
 /*
  * PostgreSQL 18 lets the columns of a grouped query point to an entry for the
@@ -63,6 +64,17 @@ compat_flatten_group_exprs(Query *query)
 	query->targetList = (List *)
 		compat_group_expr_mutator((Node *) query->targetList, query);
 	query->havingQual = compat_group_expr_mutator(query->havingQual, query);
+#endif
+}
+
+/* A range; bounds that are out of order are an error. */
+static inline RangeType *
+compat_make_range(TypeCacheEntry *type, RangeBound *lower, RangeBound *upper)
+{
+#if PG_VERSION_NUM >= 160000
+	return make_range(type, lower, upper, false, NULL);
+#else
+	return make_range(type, lower, upper, false);
 #endif
 }
 

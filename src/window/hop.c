@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "common/int.h"
+#include "core/compat.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "nodes/nodeFuncs.h"
@@ -174,7 +175,7 @@ window(const Hop *hop, int64 start)
 		upper.infinite = end == PG_INT64_MAX && end - hop->size.ticks != start;
 	else if (end >= END_TIMESTAMP)
 		upper.val = TimestampTzGetDatum(DT_NOEND);
-	return RangeTypePGetDatum(make_range(hop->range, &lower, &upper, false));
+	return RangeTypePGetDatum(compat_make_range(hop->range, &lower, &upper));
 }
 
 /* ----
