@@ -63,7 +63,8 @@ SELECT count(*) FROM aggwin._invalid_1000;
 SELECT * FROM agree();
 SELECT bucket, symbol, size, trades, top FROM r_1d ORDER BY 1, 2;
 SELECT attname, format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'aggwin._delta_1000'::regclass AND attnum > 0 ORDER BY attnum;
-SELECT query FROM rollups WHERE rollup = 'r'::regclass;
+-- Servers differ in whether they qualify columns.
+SELECT replace(query, 'trades.', '') AS query FROM rollups WHERE rollup = 'r'::regclass;
 SELECT count(*) AS relations, count(DISTINCT relowner) AS owners FROM pg_class WHERE relnamespace = 'aggwin'::regnamespace AND relname ~ '_1000(_|$)' AND relkind <> 'i';
 
 -- What is stored already gives others at once; several columns in a transaction.
@@ -291,7 +292,7 @@ SELECT add_column('o', 'scaled', 'max(scaled(v))');
 RESET search_path;
 SET search_path = rollup_add_column, aggwin;
 SELECT add_column('o', 'other', 'max(scaled(v))');
-SELECT query FROM rollups WHERE rollup = 'o'::regclass;
+SELECT replace(query, 'owned.', '') AS query FROM rollups WHERE rollup = 'o'::regclass;
 SELECT * FROM o;
 
 SET client_min_messages = warning;
