@@ -268,7 +268,8 @@ aggwin_sql_discard_state(const RollupSpec *spec, const RollupNames *names, int l
 }
 
 /*
- * Fill state from the source. Returns the number of rows counted and the new
+ * Fill state from the source, in the order of its index, which grows at its end
+ * then. Returns the number of rows counted and the new
  * watermark. $1 spans, $2 nulls, $3 watermark, $4 max_future, $5 scans
  */
 char *
@@ -277,7 +278,7 @@ aggwin_sql_recompute(const RollupSpec *spec, const RollupNames *names)
 	const char *columns = aggwin_sql_columns(spec, NULL);
 
 	return psprintf("WITH fresh AS MATERIALIZED (%1$s),"
-					" stored AS (INSERT INTO %2$s (%3$s) SELECT %3$s FROM fresh)"
+					" stored AS (INSERT INTO %2$s (%3$s) SELECT %3$s FROM fresh ORDER BY bucket)"
 					" SELECT coalesce(aggwin.bigint_sum(n), 0), %4$s FROM fresh",
 					aggwin_sql_groups_in_spans(spec, names->source, "$1", "$2", "$5", true),
 					aggwin_tier(names, 0)->state, columns, watermark(spec, "$3", "$4"));
