@@ -195,6 +195,15 @@ SELECT count(*) AS differences FROM raw JOIN sorted USING (g)
 WHERE (num_vals(raw.h), percentile(raw.h, 0.5), raw.h::text) <> (num_vals(sorted.h), percentile(sorted.h, 0.5), sorted.h::text);
 SELECT merge(raw.h) = (SELECT merge(h) FROM sorted) AS merged FROM raw;
 
+-- Merging fills a table to the last place, and counts each part once.
+SELECT n, total(h), num_vals(h) FROM generate_series(1, 300) AS n,
+	LATERAL (SELECT merge(s) AS h FROM (SELECT exp_hist_agg(x) AS s FROM generate_series(1, n) AS x GROUP BY x) AS p) AS m
+WHERE (total(h), num_vals(h)) IS DISTINCT FROM (n * (n + 1) / 2.0::float8, n);
+SELECT n, k FROM generate_series(1, 60) AS n, generate_series(1, 9) AS k,
+	LATERAL (SELECT merge(s) AS h FROM (SELECT exp_hist_agg(x) AS s FROM generate_series(1, n) AS x GROUP BY x / k) AS p) AS m,
+	LATERAL (SELECT exp_hist_agg(x) AS h FROM generate_series(1, n) AS x) AS whole
+WHERE m.h <> whole.h;
+
 -- Forms. Equal values are equal bytes.
 SELECT count(*) AS differences FROM (SELECT h FROM answers UNION ALL SELECT h FROM parts UNION ALL SELECT h FROM sorted) AS s
 WHERE h::text::exp_histogram <> h OR h::jsonb::text::exp_histogram <> h;

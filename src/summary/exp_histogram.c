@@ -255,9 +255,6 @@ aggwin_exp_table_merge(ExpTable *into, const ExpList *from, int32 *position)
 {
 	if (*position == 0)
 	{
-		if (pg_add_s64_overflow(into->count, from->count, &into->count))
-			return EXP_OVERFLOW;
-		into->sum += from->sum;
 		into->min = Min(into->min, from->min);
 		into->max = Max(into->max, from->max);
 		lower_scale(into, from->scale);
@@ -268,6 +265,11 @@ aggwin_exp_table_merge(ExpTable *into, const ExpList *from, int32 *position)
 	for (; *position < from->length; (*position)++)
 		if (!count_bucket(into, &from->buckets[*position], from->scale))
 			return EXP_FULL;
+
+	/* Once: even the first bucket may have been too much for a smaller table. */
+	into->sum += from->sum;
+	if (pg_add_s64_overflow(into->count, from->count, &into->count))
+		return EXP_OVERFLOW;
 	return EXP_ADDED;
 }
 
