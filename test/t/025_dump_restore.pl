@@ -4,8 +4,8 @@
 # all of it.
 #
 #   AGGWIN_DUMP_SEED   what the random numbers follow from
-#   AGGWIN_DUMP_ALL    if set, every kind of dump into every cluster; else into
-#                      one that the seed chooses
+#   AGGWIN_DUMP_ALL    if set, every kind of dump, each into every cluster; else the
+#                      usual ones, each into one that the seed chooses
 use strict;
 use warnings;
 use FindBin;
@@ -151,19 +151,22 @@ sub restored
 }
 
 restored('plain', [], [ @PSQL, "--file=$file{plain}" ]);
-restored('plain, one transaction', [], [ @PSQL, '-1', "--file=$file{plain}" ]);
-restored('inserts', [], [ @PSQL, "--file=$file{inserts}" ]);
-restored('custom', [], [ @RESTORE, $file{custom} ]);
 restored('custom, one transaction', [], [ @RESTORE, '--single-transaction', $file{custom} ]);
 restored('directory, parallel', [], [ @RESTORE, '--jobs=4', $file{directory} ]);
-restored('by section', [], map { [ @RESTORE, "--section=$_", $file{custom} ] } qw(pre-data data post-data));
-restored('as replica', [], [ 'env', 'PGOPTIONS=-c session_replication_role=replica', @PSQL, "--file=$file{plain}" ]);
 # Over itself.
 restored('clean', [], [ @RESTORE, $file{custom} ], [ @PSQL, "--file=$file{clean}" ]);
-restored('clean, one transaction', [], map { [ @RESTORE, @$_ ] } [ $file{custom} ],
-	[ '--clean', '--if-exists', '--single-transaction', $file{custom} ]);
-restored('clean, parallel', [], map { [ @RESTORE, '--jobs=3', @$_ ] } [ $file{directory} ],
-	[ '--clean', '--if-exists', $file{directory} ]);
+if ($ENV{AGGWIN_DUMP_ALL})
+{
+	restored('plain, one transaction', [], [ @PSQL, '-1', "--file=$file{plain}" ]);
+	restored('inserts', [], [ @PSQL, "--file=$file{inserts}" ]);
+	restored('custom', [], [ @RESTORE, $file{custom} ]);
+	restored('by section', [], map { [ @RESTORE, "--section=$_", $file{custom} ] } qw(pre-data data post-data));
+	restored('as replica', [], [ 'env', 'PGOPTIONS=-c session_replication_role=replica', @PSQL, "--file=$file{plain}" ]);
+	restored('clean, one transaction', [], map { [ @RESTORE, @$_ ] } [ $file{custom} ],
+		[ '--clean', '--if-exists', '--single-transaction', $file{custom} ]);
+	restored('clean, parallel', [], map { [ @RESTORE, '--jobs=3', @$_ ] } [ $file{directory} ],
+		[ '--clean', '--if-exists', $file{directory} ]);
+}
 # "public" is there already, with privileges that such a dump does not have.
 restored('the schemas', ['DROP SCHEMA public'], [ @RESTORE, $file{schemas} ],
 	[ @PSQL, '--command=GRANT USAGE ON SCHEMA public TO PUBLIC' ]);
