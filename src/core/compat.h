@@ -19,6 +19,7 @@
 #include "nodes/nodeFuncs.h"
 #include "nodes/parsenodes.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_relation.h"
 #include "parser/parsetree.h"
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
@@ -113,6 +114,16 @@ compat_owns_function(Oid funcid, Oid roleid)
 #else
 #define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
+
+/* Have an entry of a query's range table stand for another relation. */
+static inline void
+compat_set_relation(Query *query, RangeTblEntry *rte, Oid relid)
+{
+#if PG_VERSION_NUM >= 160000
+	getRTEPermissionInfo(query->rteperminfos, rte)->relid = relid;
+#endif
+	rte->relid = relid;
+}
 
 /* Before a function that does not return; PostgreSQL 18 brings it. */
 #ifndef pg_noreturn

@@ -204,7 +204,7 @@ replace_definition(RollupRow *row, Oid owner, const char *name, const char *expr
 	error_context_stack = &callback;
 	extend_query(&extension, old, name, expression);
 	check_query(&extension, row->source);
-	row->definition = aggwin_create_definition(row->rollup_id, extension.stmt, extension.text,
+	row->definition = aggwin_create_definition(psprintf("_definition_%d", row->rollup_id), extension.stmt, extension.text,
 											   get_namespace_name(get_rel_namespace(row->view)));
 	error_context_stack = callback.previous;
 	AtEOXact_GUC(false, guc_level);

@@ -174,6 +174,21 @@ rollup_of_tier(Oid view)
 	return rows;
 }
 
+/* The rollup that users know by this view, or by that of a tier. */
+bool
+aggwin_find_rollup_of_view(Oid view, RollupRow *row)
+{
+	List	   *rows = scan("rollup_view_key", Anum_rollup_view, F_OIDEQ,
+							ObjectIdGetDatum(view));
+
+	if (rows == NIL)
+		rows = rollup_of_tier(view);
+	if (rows == NIL)
+		return false;
+	*row = *(RollupRow *) linitial(rows);
+	return true;
+}
+
 /*
  * The id of the rollup that users know by this view, or by that of a tier. must_own: only its owner
  * (or a member of the owning role) may pass.
@@ -181,26 +196,20 @@ rollup_of_tier(Oid view)
 int32
 aggwin_rollup_of_view(Oid view, bool must_own)
 {
-	List	   *rows = scan("rollup_view_key", Anum_rollup_view, F_OIDEQ,
-							ObjectIdGetDatum(view));
 	char	   *name = get_rel_name(view);
-	RollupRow  *row;
+	RollupRow	row;
 
-	if (rows == NIL)
-		rows = rollup_of_tier(view);
-
-	if (rows == NIL)
+	if (!aggwin_find_rollup_of_view(view, &row))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 name ? errmsg("\"%s\" is not a rollup", name)
 				 : errmsg("relation with OID %u does not exist", view),
 				 errhint("See the view aggwin.rollups for the rollups that there are.")));
-	row = linitial(rows);
-	if (must_own && !has_privs_of_role(GetUserId(), aggwin_rollup_owner(row)))
+	if (must_own && !has_privs_of_role(GetUserId(), aggwin_rollup_owner(&row)))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of rollup %s", name)));
-	return row->rollup_id;
+	return row.rollup_id;
 }
 
 /* The level that a view shows, an error if it is gone. */

@@ -235,7 +235,7 @@ create_parts(RollupRow *row, SelectStmt *stmt, const char *text,
 	row->rollup_id = next_rollup_id();
 	aggwin_sandbox_leave(&saved);
 
-	row->definition = aggwin_create_definition(row->rollup_id, stmt, text, schema);
+	row->definition = aggwin_create_definition(psprintf("_definition_%d", row->rollup_id), stmt, text, schema);
 
 	/* Whatever the query's functions do, they do as their author. */
 	aggwin_sandbox_enter(&saved, user, true);
@@ -335,7 +335,7 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 					 errmsg("argument \"%s\" must not be NULL", create_args[i].name)));
 	}
 	view = makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(ARG_NAME)));
-	aggwin_check_new_view(view);
+	aggwin_check_new_name(view, "rollup");
 	query = text_to_cstring(PG_GETARG_TEXT_PP(ARG_QUERY));
 	aggwin_check_refresh_interval(PG_GETARG_INTERVAL_P(ARG_REFRESH_INTERVAL));
 

@@ -11,10 +11,11 @@
 #include "utils/array.h"
 
 /* definition.c */
-extern void aggwin_check_new_view(RangeVar *view);
+extern void aggwin_check_new_name(RangeVar *view, const char *what);
+extern SelectStmt *aggwin_parse_query(const char *text, const char *what);
 extern void aggwin_query_error_callback(void *arg);
 extern SelectStmt *aggwin_analyze_query(const char *text, Oid *source);
-extern Oid	aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
+extern Oid	aggwin_create_definition(const char *name, SelectStmt *stmt, const char *text,
 									 const char *schema);
 
 /* events.c */

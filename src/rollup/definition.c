@@ -34,8 +34,9 @@ aggwin_query_error_callback(void *arg)
 	}
 }
 
-static SelectStmt *
-parse_query(const char *text)
+/* The one SELECT that a text must be; what: of a rollup, of a window. */
+SelectStmt *
+aggwin_parse_query(const char *text, const char *what)
 {
 	List	   *statements = pg_parse_query(text);
 	RawStmt    *raw;
@@ -43,13 +44,13 @@ parse_query(const char *text)
 	if (list_length(statements) != 1)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("a rollup query must be one SELECT statement"),
+				 errmsg("a %s query must be one SELECT statement", what),
 				 errdetail("The text has %d statements.", list_length(statements))));
 	raw = linitial_node(RawStmt, statements);
 	if (!IsA(raw->stmt, SelectStmt))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("a rollup query must be a SELECT statement"),
+				 errmsg("a %s query must be a SELECT statement", what),
 				 errdetail("It is %s.", GetCommandTagName(CreateCommandTag(raw->stmt)))));
 	return (SelectStmt *) raw->stmt;
 }
@@ -58,7 +59,7 @@ parse_query(const char *text)
 SelectStmt *
 aggwin_analyze_query(const char *text, Oid *source)
 {
-	SelectStmt *stmt = parse_query(text);
+	SelectStmt *stmt = aggwin_parse_query(text, "rollup");
 	RawStmt    *raw = makeNode(RawStmt);
 	Query	   *query;
 
@@ -100,15 +101,14 @@ refuse_temporary(Oid definition)
  * it, and then moved to where only a superuser may.
  */
 Oid
-aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
+aggwin_create_definition(const char *name, SelectStmt *stmt, const char *text,
 						 const char *schema)
 {
 	ViewStmt   *view = makeNode(ViewStmt);
-	char	   *name = psprintf("_definition_%d", rollup_id);
 	Oid			definition;
 	Sandbox		saved;
 
-	view->view = makeRangeVar(pstrdup(schema), name, -1);
+	view->view = makeRangeVar(pstrdup(schema), pstrdup(name), -1);
 	view->query = (Node *) stmt;
 	definition = DefineView(view, text, 0, strlen(text)).objectId;
 	CommandCounterIncrement();
@@ -121,9 +121,9 @@ aggwin_create_definition(int32 rollup_id, SelectStmt *stmt, const char *text,
 	return definition;
 }
 
-/* Can there be a view of this name? Sets its schema. */
+/* Can there be a rollup, or window, of this name? Sets its schema. */
 void
-aggwin_check_new_view(RangeVar *view)
+aggwin_check_new_name(RangeVar *view, const char *what)
 {
 	Oid			namespace = RangeVarGetAndCheckCreationNamespace(view, NoLock, NULL);
 
@@ -137,21 +137,21 @@ aggwin_check_new_view(RangeVar *view)
 	if (view->catalogname != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("the name of a rollup cannot name a database")));
+				 errmsg("the name of a %s cannot name a database", what)));
 	if (view->relname[0] == '\0')
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_NAME),
-				 errmsg("the name of a rollup cannot be empty")));
+				 errmsg("the name of a %s cannot be empty", what)));
 	if (isTempOrTempToastNamespace(namespace))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("a rollup cannot be temporary"),
+				 errmsg("a %s cannot be temporary", what),
 				 errhint("Name a schema that is not temporary.")));
 	if (namespace == aggwin_schema() || IsCatalogNamespace(namespace) ||
 		IsToastNamespace(namespace))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TABLE_DEFINITION),
-				 errmsg("a rollup cannot be in schema %s",
+				 errmsg("a %s cannot be in schema %s", what,
 						get_namespace_name(namespace)),
 				 errhint("Name a schema of your own.")));
 	if (OidIsValid(get_relname_relid(view->relname, namespace)))
@@ -163,6 +163,6 @@ aggwin_check_new_view(RangeVar *view)
 		ereport(ERROR,
 				(errcode(ERRCODE_DUPLICATE_OBJECT),
 				 errmsg("type \"%s\" already exists", view->relname),
-				 errhint("The view of a rollup has a row type of the same name; choose another one.")));
+				 errhint("A relation has a row type of its name; choose another one.")));
 	view->schemaname = get_namespace_name(namespace);
 }

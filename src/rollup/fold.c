@@ -98,7 +98,8 @@ read_folded(Fold *fold, int level)
 	Datum		values[] = {Int32GetDatum(fold->row.rollup_id), Int16GetDatum(level)};
 	bool		isnull;
 
-	aggwin_fold_run(fold, "SELECT ARRAY(SELECT pg_snapshot_xip(b.folded)), pg_snapshot_xmax(b.folded), b.watermark"
+	aggwin_fold_run(fold, "SELECT ARRAY(SELECT pg_snapshot_xip(b.folded)), pg_snapshot_xmax(b.folded), b.watermark,"
+					" b.watched, coalesce(b.seen, '1:1:')"
 					" FROM aggwin.tier AS b JOIN aggwin.tier AS t USING (rollup_id)"
 					" WHERE b.rollup_id = $1 AND b.level = 0 AND t.level = $2",
 					SPI_OK_SELECT, 2, types, values, NULL);
@@ -109,6 +110,10 @@ read_folded(Fold *fold, int level)
 	if (isnull)
 		return aggwin_take_up(&fold->row) && read_folded(fold, level);
 	fold->watermark = aggwin_spi_value(3, &fold->no_watermark);
+	fold->watched = aggwin_spi_value(4, &isnull);
+	if (isnull)
+		fold->watched = 0;
+	fold->seen = aggwin_spi_value(5, &isnull);
 	return true;
 }
 
@@ -245,6 +250,8 @@ move_pending(Fold *fold)
 	any_invalid = DatumGetBool(aggwin_spi_value(1, &isnull));
 	any_delta = DatumGetBool(aggwin_spi_value(2, &isnull));
 	any_failed = DatumGetBool(aggwin_spi_value(3, &isnull));
+	if (fold->level == 0)
+		aggwin_find_late(fold);
 	if (fold->level > 0 && any_invalid)
 		aggwin_repair_above(fold);
 	else if (any_invalid || (any_failed && fold->to_repair == REPAIR_ALL))
@@ -360,6 +367,7 @@ fold_level(Fold *fold, int level)
 
 	if (fold->refused_repairs > 0)
 		aggwin_counts_not_all(fold->row.rollup_id);
+	aggwin_log_late(fold);
 	if (fold->wrote)
 	{
 		INSTR_TIME_SET_CURRENT(elapsed);

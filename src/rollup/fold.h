@@ -44,6 +44,10 @@ typedef struct Fold
 	Datum		max_future;
 	FoldRepairs to_repair;
 	const char *repair_error;	/* the last one, NULL if no repair has failed */
+	Datum		watched;		/* 0 if nobody does, see watch.c */
+	Datum		seen;
+	Datum		touched;		/* spans before watched, and changes in each */
+	Datum		changes;
 
 	/* of the level being folded */
 	int			level;
@@ -71,5 +75,7 @@ extern void aggwin_repair(Fold *fold);	/* repair.c */
 extern void aggwin_repair_again(Fold *fold);
 extern void aggwin_repair_above(Fold *fold);
 extern void aggwin_keep_boundaries(Fold *fold); /* retain.c */
+extern void aggwin_find_late(Fold *fold);	/* watch.c */
+extern void aggwin_log_late(Fold *fold);
 
 #endif							/* AGGWIN_FOLD_H */

@@ -48,6 +48,8 @@ CREATE TABLE aggwin.tier (
 	last_fold_ms double precision,
 	failures bigint NOT NULL DEFAULT 0,
 	last_error_at timestamptz,
+	watched timestamptz,
+	seen pg_snapshot,
 	PRIMARY KEY (rollup_id, level),
 	-- the relations and the snapshot of the base: aggwin.rollup, folded
 	CHECK ((level > 0) = (view IS NOT NULL AND state IS NOT NULL AND delta IS NOT NULL)),
@@ -57,6 +59,17 @@ CREATE TABLE aggwin.tier (
 COMMENT ON TABLE aggwin.tier IS 'one row a tier of a rollup: what is folded, and what has been counted since';
 -- Rollup views read this as their owner; whoever may dump the database, too.
 GRANT SELECT ON aggwin.tier TO PUBLIC;
+
+COMMENT ON COLUMN aggwin.tier.watched IS 'base: earlier buckets have been published, so folds tell of changes in them';
+COMMENT ON COLUMN aggwin.tier.seen IS 'base: what had been captured when they were';
+
+CREATE TABLE aggwin.touched (
+	rollup_id integer NOT NULL,
+	span tstzrange NOT NULL,
+	changes bigint NOT NULL
+);
+CREATE INDEX touched_rollup_id_idx ON aggwin.touched (rollup_id);
+COMMENT ON TABLE aggwin.touched IS 'event time before aggwin.tier.watched in which a fold has changed something since, until that is looked at';
 
 CREATE TABLE aggwin.failure (
 	rollup_id integer NOT NULL,

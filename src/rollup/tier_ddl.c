@@ -165,7 +165,7 @@ aggwin_add_tier_to(int32 rollup_id, Tier *tier, ArrayType *key_names, RangeVar *
 	if (view == NULL)
 		view = makeRangeVar(get_namespace_name(get_rel_namespace(row.view)),
 							psprintf("%s%s", get_rel_name(row.view), aggwin_tier_suffix(tier)), -1);
-	aggwin_check_new_view(view);
+	aggwin_check_new_name(view, "rollup");
 
 	aggwin_sandbox_enter(&saved, owner, true);
 	spec = aggwin_load_spec(row.definition);

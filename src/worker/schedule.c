@@ -1,6 +1,10 @@
 /*
  * schedule.c - which tier of which rollup a worker folds next, and when
  *
+ * The windows over a rollup are an entry of their own, due after each fold of
+ * its base, when there is least to be read that is not folded, and at least once
+ * in a period or refresh_interval, whichever is shorter.
+ *
  * The tiers and their intervals are read from the catalog again and again;
  * when each was last tried, and how often in a row that failed, is known to
  * this process only. A new worker hence tries everything at once.
@@ -37,6 +41,7 @@
 #include "catalog/pg_type.h"
 #include "core/guc.h"
 #include "core/spi_util.h"
+#include "emit/step.h"
 #include "executor/spi.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -64,17 +69,20 @@
 /* Keeps times in range when an interval is absurdly long or infinite */
 #define MAX_PAUSE_MS (1000.0 * SECS_PER_DAY * 365)
 
+/* Stands for the windows over a rollup, instead of a level. */
+#define WINDOWS (-1)
+
 /* The hash key */
 typedef struct TierKey
 {
 	int32		rollup_id;
-	int32		level;
+	int32		level;			/* or WINDOWS */
 } TierKey;
 
 typedef struct ScheduledTier
 {
 	TierKey		key;
-	char	   *name;			/* of the view, as SQL would write it */
+	char	   *name;			/* of the rollup's view, as SQL would write it */
 	double		interval_ms;
 	TimestampTz tried;			/* start of the last fold, end of a failed one */
 	int			failures;		/* in a row */
@@ -145,6 +153,8 @@ due_at(const AggwinSchedule *schedule, const ScheduledTier *tier, TimestampTz no
 
 	if (tier->more && tier->failures == 0)
 		return Min(tier->tried, now);
+	if (tier->key.level == WINDOWS)
+		return due_after(tier->tried, pause, now);
 	return due_after(tier->tried, Max(pause, stretched), now);
 }
 
@@ -238,7 +248,16 @@ read_catalog(void *arg)
 				   " (extract(epoch FROM t.refresh_interval) * 1000)::float8, t.level::int"
 				   " FROM aggwin.rollup AS r"
 				   " JOIN aggwin.tier AS t USING (rollup_id)"
-				   " WHERE NOT r.paused", SPI_OK_SELECT);
+				   " WHERE NOT r.paused"
+				   " UNION ALL"
+				   " SELECT r.rollup_id, r.view::text,"
+				   " (extract(epoch FROM min(least(w.period, b.refresh_interval))) * 1000)::float8, -1"
+				   " FROM aggwin.window AS w"
+				   " JOIN aggwin.tier AS t ON t.view = w.rollup OR"
+				   " t.level = 0 AND t.rollup_id = (SELECT o.rollup_id FROM aggwin.rollup AS o WHERE o.view = w.rollup)"
+				   " JOIN aggwin.rollup AS r USING (rollup_id)"
+				   " JOIN aggwin.tier AS b ON b.rollup_id = r.rollup_id AND b.level = 0"
+				   " WHERE NOT w.paused GROUP BY r.rollup_id, r.view", SPI_OK_SELECT);
 
 	hash_seq_init(&scan, schedule->tiers);
 	while ((tier = hash_seq_search(&scan)) != NULL)
@@ -315,7 +334,21 @@ typedef struct FoldCall
 static void
 name_tier(void *arg)
 {
-	errcontext("folding rollup %s", ((const ScheduledTier *) arg)->name);
+	const ScheduledTier *tier = arg;
+
+	if (tier->key.level == WINDOWS)
+		errcontext("closing windows over rollup %s", tier->name);
+	else
+		errcontext("folding rollup %s", tier->name);
+}
+
+static FoldResult
+close_windows(int32 rollup_id)
+{
+	bool		more;
+	int64		published = aggwin_close_windows_of(rollup_id, &more);
+
+	return more ? FOLD_MORE : published > 0 ? FOLD_DONE : FOLD_NOTHING;
 }
 
 static void
@@ -331,6 +364,12 @@ fold(void *arg)
 	context.callback = name_tier;
 	context.arg = unconstify(ScheduledTier *, call->tier);
 	error_context_stack = &context;
+	if (call->tier->key.level == WINDOWS)
+	{
+		call->result = close_windows(call->tier->key.rollup_id);
+		error_context_stack = context.previous;
+		return;
+	}
 	call->result = aggwin_fold(call->tier->key.rollup_id, call->tier->key.level,
 							   call->tier->key.level, call->repairs, &repair_error);
 	if (repair_error)
@@ -400,8 +439,23 @@ log_fold(const ScheduledTier *tier, bool folded, instr_time duration)
 		return;
 
 	/* At zero everything is logged, but not that there was nothing to do. */
-	if (folded || aggwin_log_min_fold_duration > 0)
+	if (!folded && aggwin_log_min_fold_duration == 0)
+		return;
+	if (tier->key.level == WINDOWS)
+		ereport(LOG, (errmsg("closed windows over rollup %s in %.3f ms", tier->name, ms)));
+	else
 		ereport(LOG, (errmsg("folded rollup %s in %.3f ms", tier->name, ms)));
+}
+
+/* The windows over a rollup whose base has been folded are due. */
+static void
+windows_are_due(AggwinSchedule *schedule, const ScheduledTier *base)
+{
+	TierKey		key = {.rollup_id = base->key.rollup_id, .level = WINDOWS};
+	ScheduledTier *windows = hash_search(schedule->tiers, &key, HASH_FIND, NULL);
+
+	if (windows && windows->failures == 0)
+		windows->tried = 0;
 }
 
 /*
@@ -425,7 +479,8 @@ aggwin_schedule_fold_next(AggwinSchedule *schedule, TimestampTz *next_due)
 	call.tier = tier;
 	call.turn = CurrentMemoryContext;
 	call.repairs = repair_is_due(tier) ? REPAIR_AGAIN : REPAIR_FRESH;
-	pgstat_report_activity(STATE_RUNNING, psprintf("folding %s", tier->name));
+	pgstat_report_activity(STATE_RUNNING, psprintf(tier->key.level == WINDOWS ?
+												   "closing windows over %s" : "folding %s", tier->name));
 	tier->tried = GetCurrentTimestamp();
 	INSTR_TIME_SET_CURRENT(start);
 	error = aggwin_attempt(fold, &call);
@@ -455,6 +510,8 @@ aggwin_schedule_fold_next(AggwinSchedule *schedule, TimestampTz *next_due)
 			tier->repair_failures = 0;
 		}
 		log_fold(tier, call.result != FOLD_NOTHING, duration);
+		if (tier->key.level == 0)
+			windows_are_due(schedule, tier);
 	}
 	pgstat_report_stat(call.result != FOLD_NOTHING || error != NULL);
 	return true;

@@ -1,0 +1,382 @@
+/*
+ * close.c - which windows of an output are over, and which have changed
+ *
+ *        closed_to                 watermark - grace
+ *            │   period  │           │
+ *      ──────┼───────────┼───────────┼──────▶ event time
+ *            ╰── closed by this step ╯
+ *
+ * A window is over when the watermark is at its end plus grace. When the
+ * watermark has not moved for idle_timeout, the clock stands in for it. An empty
+ * window after an empty window is passed over: it says nothing new, and there may
+ * be very many of them.
+ *
+ * Windows that are older than retention when their turn comes are skipped: they
+ * would be deleted at once.
+ */
+#include "postgres.h"
+
+#include "emit/step.h"
+
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "core/spi_util.h"
+#include "emit/publish.h"
+#include "executor/spi.h"
+#include "portability/instr_time.h"
+#include "rollup/watch.h"
+#include "utils/builtins.h"
+#include "utils/timestamp.h"
+
+/* Windows and rows that one step deletes at most. */
+#define EXPIRE_WINDOWS 1000
+#define EXPIRE_ROWS 10000
+
+/* The watermark's moves are stored this often in an idle_timeout. */
+#define ACTIVE_SHARE 4
+
+/* An output under way */
+typedef struct Closing
+{
+	Step	   *step;
+	WindowRow  *window;
+	Publisher	publisher;
+	bool		last_had_rows;	/* the window that ends at closed_to */
+	TimestampTz dirty_done;		/* ends up to this have been looked at */
+	int64		skipped;
+	int64		expired_position;
+	bool		wrote;
+} Closing;
+
+static void
+run(const Step *step, const char *sql, int expected, int nargs, Oid *types, Datum *values,
+	const char *nulls)
+{
+	aggwin_emit_run(step->snapshot, sql, expected, nargs, types, values, nulls);
+}
+
+/* The first bucket that is not before a time, DT_NOBEGIN if there is none. */
+static TimestampTz
+first_bucket(const Closing *closing, TimestampTz from)
+{
+	const WindowRow *window = closing->window;
+	Oid			types[] = {TIMESTAMPTZOID};
+	Datum		values[] = {TimestampTzGetDatum(from)};
+	char		nulls[] = {from == DT_NOBEGIN ? 'n' : ' ', '\0'};
+	const char *bucket = quote_identifier(window->bucket);
+	Datum		first;
+	bool		isnull;
+	Sandbox		saved;
+
+	aggwin_sandbox_enter(&saved, window->owner, true);
+	run(closing->step, psprintf("SELECT %s FROM (SELECT min(r.%s) FROM %s AS r WHERE isfinite(r.%s)%s) AS m (first)",
+								aggwin_sql_instant(window->time, "m.first"), bucket,
+								aggwin_relation_name(window->rollup), bucket,
+								from == DT_NOBEGIN ? "" : psprintf(" AND r.%s >= %s", bucket,
+																   aggwin_window_time(window->time, "$1"))),
+		SPI_OK_SELECT, 1, types, values, nulls);
+	first = aggwin_spi_value(1, &isnull);
+	aggwin_sandbox_leave(&saved);
+	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(first);
+}
+
+/* Until which time do windows end that are over? DT_NOBEGIN: none is known to be. */
+static TimestampTz
+target(Closing *closing)
+{
+	const Step *step = closing->step;
+	WindowRow  *window = closing->window;
+	TimestampTz until;
+
+	if (step->watermark == DT_NOBEGIN)
+		return DT_NOBEGIN;
+	if (step->watermark > window->watermark)
+	{
+		if (step->now - window->active_at > window->idle_timeout / ACTIVE_SHARE)
+			closing->wrote = true;
+		window->watermark = step->watermark;
+		window->active_at = step->now;
+	}
+	until = window->watermark;
+	if (step->now - window->active_at >= window->idle_timeout)
+		until = Max(until, step->now);
+	return aggwin_grid_end(window, until - window->grace);
+}
+
+/* Where an output begins. False if that is not known yet. */
+static bool
+begin(Closing *closing, TimestampTz until)
+{
+	WindowRow  *window = closing->window;
+	TimestampTz first;
+
+	if (window->closed_to != DT_NOBEGIN)
+		return true;
+	if (!window->from_first)
+		window->closed_to = until - window->period;
+	else
+	{
+		first = first_bucket(closing, DT_NOBEGIN);
+		if (first == DT_NOBEGIN)
+			return false;
+		window->closed_to = aggwin_grid_end(window, first);
+	}
+	window->first_end = window->closed_to + window->period;
+	closing->wrote = true;
+	return true;
+}
+
+/* Pass over windows that are beyond retention already. */
+static void
+skip(Closing *closing, TimestampTz until)
+{
+	WindowRow  *window = closing->window;
+	TimestampTz oldest = aggwin_grid_end(window, until - window->retention);
+	TimestampTz last_with_rows = aggwin_grid_end(window, window->watermark + window->size);
+
+	if (oldest <= window->closed_to)
+		return;
+	if (last_with_rows > window->closed_to)
+		closing->skipped += (Min(oldest, last_with_rows) - window->closed_to) / window->period;
+	window->closed_to = oldest;
+	closing->last_had_rows = false;
+	closing->wrote = true;
+}
+
+/* After an empty window: go on where the next one ends that is not, if any. */
+static void
+pass_over_empty(Closing *closing, TimestampTz until)
+{
+	WindowRow  *window = closing->window;
+	TimestampTz next = first_bucket(closing, window->closed_to);
+
+	if (next == DT_NOBEGIN)
+		window->closed_to = until;
+	else
+		window->closed_to = Max(window->closed_to, Min(until, aggwin_grid_end(window, next)));
+}
+
+static void
+close_up_to(Closing *closing, TimestampTz until)
+{
+	Step	   *step = closing->step;
+	WindowRow  *window = closing->window;
+	int			count = 0;
+
+	while (window->closed_to + window->period <= until)
+	{
+		TimestampTz end = window->closed_to + window->period;
+		bool		has_rows;
+
+		if (step->max_windows > 0 && count++ == step->max_windows)
+		{
+			step->more = true;
+			break;
+		}
+		has_rows = aggwin_publish_final(&closing->publisher, end, closing->last_had_rows) > 0;
+		closing->last_had_rows = has_rows;
+		closing->wrote = true;
+		window->closed_to = end;
+		if (!has_rows)
+			pass_over_empty(closing, until);
+	}
+}
+
+/* Late changes -------------------------------------------------------------*/
+
+/* Ends of windows that late changes may have touched, as ranges of them. */
+static uint64
+read_dirty(const Closing *closing, TimestampTz **lowest, TimestampTz **highest)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(closing->window->window_id)};
+	uint64		count;
+
+	run(closing->step, "SELECT lower(d), upper(d), lower_inc(d), upper_inc(d)"
+		" FROM aggwin.window AS w CROSS JOIN LATERAL unnest(w.dirty) AS d"
+		" WHERE w.window_id = $1 ORDER BY d", SPI_OK_SELECT, 1, types, values, NULL);
+	count = SPI_processed;
+	*lowest = palloc(sizeof(TimestampTz) * count);
+	*highest = palloc(sizeof(TimestampTz) * count);
+	for (uint64 i = 0; i < count; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+
+		(*lowest)[i] = DatumGetTimestampTz(SPI_getbinval(row, desc, 1, &isnull)) +
+			(DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)) ? 0 : 1);
+		(*highest)[i] = DatumGetTimestampTz(SPI_getbinval(row, desc, 2, &isnull)) -
+			(DatumGetBool(SPI_getbinval(row, desc, 4, &isnull)) ? 0 : 1);
+	}
+	return count;
+}
+
+/* Publish what has changed in windows that were closed before this step. */
+static void
+revise(Closing *closing)
+{
+	Step	   *step = closing->step;
+	const WindowRow *window = closing->window;
+	TimestampTz *lowest;
+	TimestampTz *highest;
+	uint64		ranges = read_dirty(closing, &lowest, &highest);
+	int			count = 0;
+
+	for (uint64 i = 0; i < ranges; i++)
+	{
+		TimestampTz end = aggwin_grid_end(window, lowest[i] - 1) + window->period;
+
+		end = Max(end, closing->dirty_done == DT_NOBEGIN ? end : closing->dirty_done + window->period);
+		for (; end <= highest[i]; end += window->period)
+		{
+			if (step->max_windows > 0 && count++ == step->max_windows)
+			{
+				step->more = true;
+				return;
+			}
+			aggwin_publish_revision(&closing->publisher, end);
+			closing->dirty_done = end;
+		}
+	}
+	if (ranges > 0)
+	{
+		closing->dirty_done = DT_NOEND;
+		closing->wrote = true;
+	}
+}
+
+/* Old windows --------------------------------------------------------------*/
+
+static void
+expire(Closing *closing)
+{
+	Step	   *step = closing->step;
+	const WindowRow *window = closing->window;
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID, INT8OID, INT8OID};
+	Datum		values[] = {
+		Int32GetDatum(window->window_id),
+		TimestampTzGetDatum(window->closed_to - window->retention - window->size),
+		Int64GetDatum(EXPIRE_WINDOWS), Int64GetDatum(EXPIRE_ROWS)
+	};
+	Oid			delete_types[] = {TIMESTAMPTZOID};
+	Datum		delete_values[1];
+	Datum		last;
+	bool		isnull;
+	Sandbox		saved;
+
+	run(step, "SELECT max(e.window_start) FROM (SELECT e.window_start,"
+		" sum(e.rows) OVER (ORDER BY e.window_start, e.revision) - e.rows AS before"
+		" FROM (SELECT * FROM aggwin.emission AS e WHERE e.window_id = $1 AND e.window_start < $2"
+		" ORDER BY e.window_start, e.revision LIMIT $3) AS e) AS e WHERE e.before < $4",
+		SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	last = aggwin_spi_value(1, &isnull);
+	if (isnull)
+		return;
+	delete_values[0] = last;
+	aggwin_sandbox_enter(&saved, window->owner, true);
+	run(step, psprintf("DELETE FROM %s AS o WHERE o.window_start <= %s",
+					   aggwin_relation_name(window->output), aggwin_window_time(window->time, "$1")),
+		SPI_OK_DELETE, 1, delete_types, delete_values, NULL);
+	aggwin_sandbox_leave(&saved);
+
+	values[1] = last;
+	run(step, "WITH gone AS (DELETE FROM aggwin.emission AS e WHERE e.window_id = $1"
+		" AND e.window_start <= $2 RETURNING e.position) SELECT max(g.position) FROM gone AS g",
+		SPI_OK_SELECT, 2, types, values, NULL);
+	closing->expired_position = DatumGetInt64(aggwin_spi_value(1, &isnull));
+	closing->wrote = true;
+}
+
+/* An output ----------------------------------------------------------------*/
+
+/* Had the window that ends at closed_to any rows, by its last revision? */
+static bool
+last_had_rows(const Closing *closing)
+{
+	const WindowRow *window = closing->window;
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(window->window_id),
+	TimestampTzGetDatum(window->closed_to - window->size)};
+	bool		isnull;
+
+	run(closing->step, "SELECT e.rows > 0 FROM aggwin.emission AS e WHERE e.window_id = $1"
+		" AND e.window_start = $2 ORDER BY e.revision DESC LIMIT 1",
+		SPI_OK_SELECT, 2, types, values, NULL);
+	return SPI_processed > 0 && DatumGetBool(aggwin_spi_value(1, &isnull));
+}
+
+static void
+store(const Closing *closing, double elapsed_ms)
+{
+	const WindowRow *window = closing->window;
+	const Publisher *publisher = &closing->publisher;
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
+	TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID, TIMESTAMPTZOID};
+	Datum		values[] = {
+		Int32GetDatum(window->window_id), TimestampTzGetDatum(window->first_end),
+		TimestampTzGetDatum(window->closed_to), TimestampTzGetDatum(window->watermark),
+		TimestampTzGetDatum(window->active_at), TimestampTzGetDatum(closing->dirty_done),
+		Int64GetDatum(publisher->position), Int64GetDatum(closing->expired_position),
+		Int64GetDatum(publisher->closed), Int64GetDatum(publisher->revised),
+		Int64GetDatum(closing->skipped), Int64GetDatum(publisher->not_notified),
+		Float8GetDatum(elapsed_ms), TimestampTzGetDatum(window->closed_to - window->size)
+	};
+
+	/* With infinite times for what is not known: the updated row has NULL. */
+	run(closing->step, "UPDATE aggwin.window AS w SET first_end = nullif($2, '-infinity'),"
+		" closed_to = nullif($3, '-infinity'), watermark = nullif($4, '-infinity'), active_at = $5,"
+		" dirty = w.dirty - tstzmultirange(tstzrange(NULL, $6, '(]')), stale = '{}',"
+		" latest_start = CASE WHEN isfinite($3) THEN $14 END,"
+		" latest_revision = (SELECT max(e.revision) FROM aggwin.emission AS e"
+		" WHERE e.window_id = w.window_id AND e.window_start = $14),"
+		" stepped_by = pg_current_xact_id(), position = $7,"
+		" expired_position = greatest(w.expired_position, $8),"
+		" closed = w.closed + $9, revised = w.revised + $10, skipped = w.skipped + $11,"
+		" not_notified = w.not_notified + $12, failing_since = NULL, last_duration_ms = $13,"
+		" last_emission = CASE WHEN $7 > w.position THEN clock_timestamp() ELSE w.last_emission END"
+		" WHERE w.window_id = $1", SPI_OK_UPDATE, lengthof(types), types, values, NULL);
+}
+
+/*
+ * Publish what is due of an output, late changes first, and store how far it
+ * has come. Called as superuser, connected to SPI, with the rollup's lock held.
+ */
+void
+aggwin_close_window(Step *step, WindowRow *window)
+{
+	Closing		closing = {
+		.step = step,
+		.window = window,
+		.dirty_done = DT_NOBEGIN,
+		.publisher = {
+			.window = window,
+			.snapshot = step->snapshot,
+			.columns = aggwin_window_columns(window),
+			.from = aggwin_relation_name(window->definition),
+			.position = window->position,
+		},
+	};
+	TimestampTz until;
+	instr_time	start;
+	instr_time	elapsed;
+
+	INSTR_TIME_SET_CURRENT(start);
+	until = target(&closing);
+	if (until != DT_NOBEGIN && begin(&closing, until))
+	{
+		closing.last_had_rows = last_had_rows(&closing);
+		if (window->changes)
+			revise(&closing);
+		skip(&closing, until);
+		close_up_to(&closing, until);
+		expire(&closing);
+	}
+	if (!closing.wrote)
+		return;
+	INSTR_TIME_SET_CURRENT(elapsed);
+	INSTR_TIME_SUBTRACT(elapsed, start);
+	store(&closing, INSTR_TIME_GET_MILLISEC(elapsed));
+	step->wrote = true;
+	step->published += closing.publisher.position - window->position;
+}

@@ -1,0 +1,416 @@
+/*
+ * step.c - closing the windows of one rollup
+ *
+ * A step is one transaction:
+ *
+ *   1. the rollup's lock, as a fold takes it, then ACCESS SHARE on the source;
+ *   2. the snapshot S, under which everything is read;
+ *   3. late changes: what folds have left word of since the last step, and what
+ *      is pending under S and was not in the last step's snapshot (watch.c);
+ *   4. each output: windows that late changes touched, windows that are over;
+ *   5. S becomes what the rollup's readers have "seen".
+ *
+ * Results, bookkeeping and notifications are committed together, so after a
+ * crash a window has either been published or is still to be.
+ *
+ * An output whose query fails is rolled back by itself and tried again later;
+ * what step 3 found for it stays.
+ */
+#include "postgres.h"
+
+#include "emit/step.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "core/catch.h"
+#include "core/guc.h"
+#include "core/spi_util.h"
+#include "emit/publish.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "rollup/catalog.h"
+#include "rollup/partitions.h"
+#include "rollup/watch.h"
+#include "storage/lmgr.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+PG_FUNCTION_INFO_V1(aggwin_close_windows);
+
+/* Windows of one output in a transaction of a worker */
+#define WINDOWS_A_STEP 100
+
+/* The least pause after a failure, in microseconds */
+#define MIN_BACKOFF USECS_PER_SEC
+
+/* The rollup whose windows are closed */
+typedef struct Source
+{
+	RollupRow	row;
+	RollupNames names;
+	Oid			owner;
+	const TimeType *time;
+	Datum		xip;
+	Datum		xmax;
+	Datum		watched;
+	bool		never_watched;
+	Datum		seen;
+	Datum		folded_watermark;
+	bool		no_watermark;
+} Source;
+
+/* What of it */
+typedef struct StepCall
+{
+	Step	   *step;
+	WindowRow  *window;
+} StepCall;
+
+/* False if the rollup is restored, and not all of it is there yet. */
+static bool
+read_source(const Step *step, Source *source)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(step->rollup_id)};
+	bool		isnull;
+
+	aggwin_emit_run(step->snapshot, "SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)), pg_snapshot_xmax(t.folded),"
+					" t.watermark, t.watched, coalesce(t.seen, '1:1:')"
+					" FROM aggwin.tier AS t WHERE t.rollup_id = $1 AND t.level = 0",
+					SPI_OK_SELECT, 1, types, values, NULL);
+	if (SPI_processed == 0)
+		return false;
+	source->xip = aggwin_spi_value(1, &isnull);
+	source->xmax = aggwin_spi_value(2, &isnull);
+	if (isnull)
+		return false;
+	source->folded_watermark = aggwin_spi_value(3, &source->no_watermark);
+	source->watched = aggwin_spi_value(4, &source->never_watched);
+	source->seen = aggwin_spi_value(5, &isnull);
+	return true;
+}
+
+/* The greatest event time captured, folded or pending. */
+static void
+read_watermark(Step *step, const Source *source)
+{
+	Oid			types[] = {XID8ARRAYOID, XID8OID, TEXTOID, INTERVALOID};
+	Interval   *max_future = palloc0(sizeof(Interval));
+	Datum		values[] = {source->xip, source->xmax, source->folded_watermark,
+	IntervalPGetDatum(max_future)};
+	char		nulls[] = {' ', ' ', source->no_watermark ? 'n' : ' ', ' ', '\0'};
+	Datum		value;
+	bool		isnull;
+
+	max_future->time = (int64) aggwin_max_future * USECS_PER_SEC;
+	aggwin_emit_run(step->snapshot,
+					psprintf("SELECT %s FROM (SELECT greatest($3::%s, max(d.latest)) AS latest"
+							 " FROM %s AS d WHERE (d.xid = ANY ($1) OR d.xid >= $2)"
+							 " AND d.latest <= %s + $4) AS w WHERE isfinite(w.latest)",
+							 aggwin_sql_instant(source->time, "w.latest"), source->time->name,
+							 aggwin_tier(&source->names, 0)->delta, source->time->clock),
+					SPI_OK_SELECT, lengthof(types), types, values, nulls);
+	step->watermark = DT_NOBEGIN;
+	if (SPI_processed == 0)
+		return;
+	value = aggwin_spi_value(1, &isnull);
+	if (!isnull)
+		step->watermark = DatumGetTimestampTz(value);
+}
+
+/* Late changes -------------------------------------------------------------*/
+
+/*
+ * Hand on spans in which there were changes to the outputs that have published
+ * them: ends of windows, if they publish changes.
+ */
+static void
+hand_on(Step *step, Datum spans, Datum changes)
+{
+	Oid			types[] = {INT4OID, TSTZRANGEARRAYOID, INT8ARRAYOID};
+	Datum		values[] = {Int32GetDatum(step->rollup_id), spans, changes};
+
+	aggwin_emit_run(step->snapshot, "UPDATE aggwin.window AS w SET"
+					" stale = (w.stale + t.spans) * tstzmultirange(tstzrange(w.closed_to - w.size, w.closed_to)),"
+					" late = w.late + t.changes,"
+					" dirty = CASE WHEN w.emit = 'changes' THEN (w.dirty + t.ends)"
+					" * tstzmultirange(tstzrange(greatest(w.first_end, w.closed_to - w.retention), w.closed_to, '[]'))"
+					" ELSE '{}' END"
+					" FROM aggwin.window AS o CROSS JOIN LATERAL (SELECT range_agg(s.span) AS spans,"
+					" sum(s.changes)::bigint AS changes,"
+					" range_agg(tstzrange(lower(s.span), upper(s.span) + o.size,"
+					" CASE WHEN upper_inc(s.span) THEN '(]' ELSE '()' END)) AS ends"
+					" FROM unnest($2, $3) AS s (span, changes)"
+					" WHERE lower_inf(s.span) OR lower(s.span) < o.closed_to) AS t"
+					" WHERE o.window_id = w.window_id AND t.spans IS NOT NULL AND w.rollup IN ("
+					"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = $1"
+					" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = $1 AND u.level > 0)",
+					SPI_OK_UPDATE, lengthof(types), types, values, NULL);
+	step->wrote = true;
+}
+
+static void
+take_late_changes(Step *step, const Source *source)
+{
+	Oid			types[] = {XID8ARRAYOID, XID8OID, TIMESTAMPTZOID, PG_SNAPSHOTOID};
+	Datum		values[] = {source->xip, source->xmax, source->watched, source->seen};
+	Oid			log_types[] = {INT4OID};
+	Datum		log_values[] = {Int32GetDatum(step->rollup_id)};
+	Datum		spans;
+	Datum		changes;
+	bool		isnull;
+	Sandbox		saved;
+
+	if (source->never_watched)
+		return;
+	aggwin_emit_run(step->snapshot, "WITH gone AS (DELETE FROM aggwin.touched AS t WHERE t.rollup_id = $1"
+					" RETURNING t.span, t.changes)"
+					" SELECT array_agg(g.span), array_agg(g.changes) FROM gone AS g",
+					SPI_OK_SELECT, 1, log_types, log_values, NULL);
+	spans = aggwin_spi_value(1, &isnull);
+	changes = aggwin_spi_value(2, &isnull);
+	if (!isnull)
+		hand_on(step, spans, changes);
+
+	aggwin_sandbox_enter(&saved, source->owner, true);
+	aggwin_emit_run(step->snapshot, aggwin_sql_touched_behind(source->time, &source->names),
+					SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	spans = aggwin_spi_value(1, &isnull);
+	changes = aggwin_spi_value(2, &isnull);
+	aggwin_sandbox_leave(&saved);
+	if (!isnull)
+		hand_on(step, spans, changes);
+}
+
+/* Outputs ------------------------------------------------------------------*/
+
+/* Should an output be left alone for now, since it failed a while ago? */
+static bool
+is_backing_off(const Step *step, int32 window_id)
+{
+	Oid			types[] = {INT4OID, INT8OID, INT8OID};
+	Datum		values[] = {Int32GetDatum(window_id), Int64GetDatum(MIN_BACKOFF),
+	Int64GetDatum(aggwin_max_backoff * USECS_PER_SEC)};
+
+	aggwin_emit_run(step->snapshot, "SELECT FROM aggwin.window AS w WHERE w.window_id = $1"
+					" AND clock_timestamp() < w.last_error_at + '1 microsecond'::interval"
+					" * least($3, greatest($2, extract(epoch FROM w.last_error_at - w.failing_since) * 1000000))",
+					SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	return SPI_processed > 0;
+}
+
+static void
+record_failure(Step *step, const WindowRow *window, const ErrorData *error)
+{
+	Oid			types[] = {INT4OID, TEXTOID};
+	Datum		values[] = {Int32GetDatum(window->window_id), CStringGetTextDatum(error->message)};
+
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not publish windows of %s: %s", aggwin_relation_name(window->output),
+					error->message)));
+	aggwin_emit_run(step->snapshot, "WITH failed AS (UPDATE aggwin.window AS w SET failures = w.failures + 1,"
+					" last_error_at = clock_timestamp(), failing_since = coalesce(w.failing_since, clock_timestamp())"
+					" WHERE w.window_id = $1 RETURNING w.window_id)"
+					" INSERT INTO aggwin.window_failure (window_id, error) SELECT f.window_id, $2 FROM failed AS f"
+					" ON CONFLICT (window_id) DO UPDATE SET error = excluded.error",
+					SPI_OK_INSERT, lengthof(types), types, values, NULL);
+	step->wrote = true;
+}
+
+static void
+close_window(void *arg)
+{
+	StepCall   *call = arg;
+
+	aggwin_close_window(call->step, call->window);
+}
+
+/* One output of a worker's step. */
+static void
+try_window(Step *step, WindowRow *window)
+{
+	StepCall	call = {.step = step, .window = window};
+	Step		before = *step;
+	ErrorData  *error;
+
+	if (is_backing_off(step, window->window_id))
+		return;
+	error = aggwin_catch(close_window, &call);
+	if (error)
+	{
+		*step = before;
+		record_failure(step, window, error);
+	}
+}
+
+static void
+store_seen(const Step *step)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(step->rollup_id)};
+
+	aggwin_emit_run(step->snapshot, "UPDATE aggwin.tier AS t SET seen = pg_current_snapshot(),"
+					" watched = (SELECT max(w.closed_to) FROM aggwin.window AS w WHERE w.rollup IN ("
+					"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = $1"
+					" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = $1 AND u.level > 0))"
+					" WHERE t.rollup_id = $1 AND t.level = 0",
+					SPI_OK_UPDATE, 1, types, values, NULL);
+}
+
+/* Take the locks; false if the rollup is gone, or not restored yet. */
+static bool
+lock(int32 rollup_id, RollupRow *row)
+{
+	aggwin_lock_rollup(rollup_id);
+	if (!aggwin_find_rollup(rollup_id, row))
+		return false;
+	LockRelationOid(row->source, AccessShareLock);
+	return aggwin_find_rollup(rollup_id, row) && aggwin_rollup_is_whole(row);
+}
+
+/*
+ * The step itself, under the snapshot. windows: ids, those of only_for if that is
+ * a role; errors are then thrown, otherwise stored.
+ */
+static void
+run_step(Step *step, Source *source, Oid only_for)
+{
+	List	   *ids = aggwin_windows_of(step->rollup_id);
+	ListCell   *lc;
+
+	if (ids == NIL || !read_source(step, source))
+		return;
+	foreach(lc, ids)
+	{
+		WindowRow  *window = aggwin_find_window(lfirst_int(lc));
+
+		if (window == NULL)
+			continue;
+		if (source->time == NULL)
+		{
+			Sandbox		saved;
+
+			source->time = window->time;
+			aggwin_sandbox_enter(&saved, source->owner, true);
+			read_watermark(step, source);
+			aggwin_sandbox_leave(&saved);
+			take_late_changes(step, source);
+		}
+		if (window->paused || (OidIsValid(only_for) && !has_privs_of_role(only_for, window->owner)))
+			continue;
+		if (OidIsValid(only_for))
+			aggwin_close_window(step, window);
+		else
+			try_window(step, window);
+	}
+	if (step->wrote)
+		store_seen(step);
+}
+
+/* A step for a worker, or for a role. */
+static int64
+close_windows_of(int32 rollup_id, Oid only_for, int max_windows, bool *more)
+{
+	Step		step = {.rollup_id = rollup_id, .max_windows = max_windows};
+	Source		source = {0};
+	Sandbox		saved;
+
+	*more = false;
+	if (!lock(rollup_id, &source.row))
+		return 0;
+	source.owner = aggwin_rollup_owner(&source.row);
+	source.names = aggwin_rollup_names(&source.row);
+	step.snapshot = aggwin_locked_snapshot(source.row.source);
+	step.now = GetCurrentTimestamp();
+	PushActiveSnapshot(step.snapshot);
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
+	aggwin_spi_connect();
+	run_step(&step, &source, only_for);
+	aggwin_spi_finish();
+	aggwin_sandbox_leave(&saved);
+	PopActiveSnapshot();
+	UnregisterSnapshot(step.snapshot);
+	*more = step.more;
+	return step.published;
+}
+
+/*
+ * Publish what is due of the windows over a rollup; the number of revisions. The
+ * current transaction is READ COMMITTED. *more: another step would find more.
+ */
+int64
+aggwin_close_windows_of(int32 rollup_id, bool *more)
+{
+	return close_windows_of(rollup_id, InvalidOid, WINDOWS_A_STEP, more);
+}
+
+/* The rollups that have windows: of one output, or of all of a role. */
+static List *
+rollups_with_windows(Oid output)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(output)};
+	MemoryContext caller = CurrentMemoryContext;
+	List	   *views = NIL;
+	List	   *ids = NIL;
+	ListCell   *lc;
+
+	aggwin_spi_connect();
+	if (OidIsValid(output))
+		(void) aggwin_window_of_output(output, true);
+	aggwin_spi_run_args("SELECT DISTINCT w.rollup::oid FROM aggwin.window AS w"
+						" JOIN pg_class AS c ON c.oid = w.output"
+						" WHERE $1 IN (0, w.output) AND pg_has_role(c.relowner, 'USAGE')",
+						SPI_OK_SELECT, 1, types, values, NULL);
+	MemoryContextSwitchTo(caller);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+
+		views = lappend_oid(views, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
+																  SPI_tuptable->tupdesc, 1, &isnull)));
+	}
+	aggwin_spi_finish();
+	foreach(lc, views)
+	{
+		RollupRow	row;
+
+		if (aggwin_find_rollup_of_view(lfirst_oid(lc), &row))
+			ids = list_append_unique_int(ids, row.rollup_id);
+	}
+	list_sort(ids, list_int_cmp);
+	return ids;
+}
+
+/*
+ * aggwin.close_windows(window regclass): publish now what is due of a window
+ * output, and of others of the caller over the same rollup; NULL: of all of the
+ * caller's. The number of revisions that were published.
+ */
+Datum
+aggwin_close_windows(PG_FUNCTION_ARGS)
+{
+	int64		published = 0;
+	ListCell   *lc;
+
+	PreventCommandIfReadOnly("aggwin.close_windows()");
+	PreventCommandDuringRecovery("aggwin.close_windows()");
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("aggwin.close_windows() needs isolation level READ COMMITTED"),
+				 errdetail("A window must hold all that is committed when it is closed.")));
+	foreach(lc, rollups_with_windows(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0)))
+	{
+		bool		more;
+
+		published += close_windows_of(lfirst_int(lc), GetUserId(), 0, &more);
+	}
+	PG_RETURN_INT64(published);
+}

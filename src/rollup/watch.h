@@ -1,0 +1,14 @@
+/*
+ * watch.h - which buckets change that somebody has published
+ */
+#ifndef AGGWIN_WATCH_H
+#define AGGWIN_WATCH_H
+
+#include "postgres.h"
+
+#include "rollup/tier.h"
+
+extern char *aggwin_sql_touched_behind(const TimeType *time, const RollupNames *names);
+extern char *aggwin_sql_instant(const TimeType *time, const char *value);
+
+#endif							/* AGGWIN_WATCH_H */
