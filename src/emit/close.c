@@ -21,6 +21,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "core/spi_util.h"
+#include "emit/plans.h"
 #include "emit/publish.h"
 #include "executor/spi.h"
 #include "portability/instr_time.h"

@@ -6,8 +6,6 @@ CREATE TABLE aggwin.window (
 	window_id integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
 	output regclass NOT NULL UNIQUE,
 	latest regclass NOT NULL,
-	definition regclass NOT NULL,
-	panes regclass NOT NULL,
 	rollup regclass NOT NULL,
 	bucket smallint NOT NULL,
 	keys text[] NOT NULL,
@@ -163,8 +161,8 @@ CREATE VIEW aggwin.windows AS
 SELECT w.output AS "window",
 	w.rollup,
 	pg_catalog.pg_get_userbyid(c.relowner) AS owner,
-	pg_catalog.replace(pg_catalog.pg_get_viewdef(w.definition),
-		'aggwin._panes_' || w.window_id::text || ' ', w.rollup::text || ' ') AS query,
+	pg_catalog.replace(pg_catalog.pg_get_viewdef(pg_catalog.to_regclass('aggwin._window_' || w.window_id)),
+		'aggwin._panes_' || w.window_id || ' ', w.rollup::text || ' ') AS query,
 	w.keys,
 	w.size,
 	w.period,
@@ -206,3 +204,22 @@ COMMENT ON FUNCTION aggwin.on_window_drop() IS 'private: removes what a dropped 
 CREATE EVENT TRIGGER aggwin_on_window_drop ON sql_drop EXECUTE FUNCTION aggwin.on_window_drop();
 ALTER EVENT TRIGGER aggwin_on_window_drop ENABLE ALWAYS;
 COMMENT ON EVENT TRIGGER aggwin_on_window_drop IS 'removes what a dropped window output leaves behind';
+
+-- Dumps --------------------------------------------------------------------
+
+SELECT pg_catalog.pg_extension_config_dump('aggwin.window', '');
+SELECT pg_catalog.pg_extension_config_dump('aggwin.emission', '');
+SELECT pg_catalog.pg_extension_config_dump('aggwin.touched', '');
+
+CREATE FUNCTION aggwin.restore_window() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_restore_window';
+COMMENT ON FUNCTION aggwin.restore_window() IS 'private: trigger that lets a dump restore windows that are there already';
+REVOKE ALL ON FUNCTION aggwin.restore_window() FROM PUBLIC;
+CREATE TRIGGER aggwin_restore BEFORE INSERT ON aggwin.window
+	FOR EACH ROW EXECUTE FUNCTION aggwin.restore_window();
+ALTER TABLE aggwin.window ENABLE ALWAYS TRIGGER aggwin_restore;
+COMMENT ON TRIGGER aggwin_restore ON aggwin.window IS 'lets a dump restore windows that are there already';
+CREATE TRIGGER aggwin_restore BEFORE INSERT ON aggwin.emission
+	FOR EACH ROW EXECUTE FUNCTION aggwin.restore_window();
+ALTER TABLE aggwin.emission ENABLE ALWAYS TRIGGER aggwin_restore;
+COMMENT ON TRIGGER aggwin_restore ON aggwin.emission IS 'lets a dump restore windows that are there already';

@@ -4,20 +4,49 @@
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "commands/event_trigger.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/lsyscache.h"
+#include "utils/array.h"
 
 PG_FUNCTION_INFO_V1(aggwin_on_window_drop);
 
-/* The relations of windows that lack one, and these windows' rows. */
-#define INCOMPLETE \
-	"(SELECT w.window_id, w.output, w.latest, w.definition, w.panes FROM aggwin.window AS w" \
-	" WHERE (SELECT count(*) FROM pg_class AS c WHERE c.oid IN" \
-	" (w.output, w.definition, w.panes, w.rollup)) < 4) AS w"
+/* Windows that have lost their output, their rollup, or what is between them. */
+#define LOST \
+	"SELECT array_agg(w.window_id) FROM aggwin.window AS w" \
+	" WHERE EXISTS (SELECT FROM pg_event_trigger_dropped_objects() AS d" \
+	" WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0" \
+	" AND (d.objid IN (w.output, w.rollup) OR d.schema_name = 'aggwin'" \
+	" AND d.object_name IN ('_window_' || w.window_id, '_panes_' || w.window_id)))"
+
+/* What is left of windows $1, the views first. */
+#define REMAINS \
+	"SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END || ' IF EXISTS ' || c.oid::regclass" \
+	" FROM aggwin.window AS w JOIN pg_class AS c ON c.oid IN (w.output, w.latest," \
+	" to_regclass('aggwin._window_' || w.window_id), to_regclass('aggwin._panes_' || w.window_id))" \
+	" WHERE w.window_id = ANY ($1) ORDER BY c.relkind = 'v' DESC, c.oid DESC"
+
+static void
+drop_windows(Datum ids)
+{
+	Oid			types[] = {INT4ARRAYOID};
+	SPITupleTable *table;
+	uint64		count;
+
+	count = aggwin_spi_run_args(REMAINS, SPI_OK_SELECT, 1, types, &ids, NULL);
+	table = SPI_tuptable;
+	aggwin_spi_run_args("DELETE FROM aggwin.emission WHERE window_id = ANY ($1)", SPI_OK_DELETE,
+						1, types, &ids, NULL);
+	aggwin_spi_run_args("DELETE FROM aggwin.window WHERE window_id = ANY ($1)", SPI_OK_DELETE,
+						1, types, &ids, NULL);
+	/* What reads an output goes with it: so did who dropped the rollup want it. */
+	for (uint64 i = 0; i < count; i++)
+		aggwin_spi_run(psprintf("DROP %s CASCADE", SPI_getvalue(table->vals[i], table->tupdesc, 1)),
+					   SPI_OK_UTILITY);
+}
 
 /*
  * aggwin.on_window_drop(): event trigger on dropped objects. Where the output,
@@ -26,8 +55,6 @@ PG_FUNCTION_INFO_V1(aggwin_on_window_drop);
 Datum
 aggwin_on_window_drop(PG_FUNCTION_ARGS)
 {
-	SPITupleTable *table;
-	uint64		count;
 	Sandbox		saved;
 
 	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
@@ -37,25 +64,15 @@ aggwin_on_window_drop(PG_FUNCTION_ARGS)
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_connect();
-	count = aggwin_spi_run("SELECT CASE c.relkind WHEN 'v' THEN 'VIEW' ELSE 'TABLE' END, c.oid::regclass::text,"
-						   " c.oid FROM " INCOMPLETE " JOIN pg_class AS c"
-						   " ON c.oid IN (w.output, w.latest, w.definition, w.panes)", SPI_OK_SELECT);
-	table = SPI_tuptable;
-	if (count > 0)
-		aggwin_spi_run("DELETE FROM aggwin.emission AS e USING " INCOMPLETE " WHERE e.window_id = w.window_id",
-					   SPI_OK_DELETE);
-	aggwin_spi_run("DELETE FROM aggwin.window AS x USING " INCOMPLETE " WHERE x.window_id = w.window_id",
-				   SPI_OK_DELETE);
-	for (uint64 i = 0; i < count; i++)
+	if (aggwin_spi_run("SELECT FROM aggwin.window LIMIT 1", SPI_OK_SELECT) > 0)
 	{
-		HeapTuple	row = table->vals[i];
+		Datum		ids;
 		bool		isnull;
 
-		/* One may have gone with another. */
-		if (get_rel_name(DatumGetObjectId(SPI_getbinval(row, table->tupdesc, 3, &isnull))) == NULL)
-			continue;
-		aggwin_spi_run(psprintf("DROP %s %s CASCADE", SPI_getvalue(row, table->tupdesc, 1),
-								SPI_getvalue(row, table->tupdesc, 2)), SPI_OK_UTILITY);
+		aggwin_spi_run(LOST, SPI_OK_SELECT);
+		ids = aggwin_spi_value(1, &isnull);
+		if (!isnull)
+			drop_windows(ids);
 	}
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);

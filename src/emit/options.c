@@ -208,3 +208,21 @@ aggwin_drop_window(PG_FUNCTION_ARGS)
 	aggwin_spi_finish();
 	PG_RETURN_VOID();
 }
+
+/*
+ * The private views and that of the newest window belong to whom the table does,
+ * also after ALTER TABLE … OWNER. Called as superuser.
+ */
+void
+aggwin_follow_owner(const WindowRow *window)
+{
+	Oid			views[] = {window->definition, window->panes, window->latest};
+
+	for (int i = 0; i < lengthof(views); i++)
+	{
+		if (get_rel_name(views[i]) != NULL && aggwin_owner_of(views[i]) != window->owner)
+			aggwin_spi_run(psprintf("ALTER VIEW %s OWNER TO %s", aggwin_relation_name(views[i]),
+									quote_identifier(GetUserNameFromId(window->owner, false))),
+						   SPI_OK_UTILITY);
+	}
+}

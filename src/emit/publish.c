@@ -22,12 +22,12 @@
 #include "commands/async.h"
 #include "core/spi_util.h"
 #include "emit/bounds.h"
+#include "emit/plans.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -54,23 +54,6 @@ typedef struct Revision
 	uint64		written;
 	uint64		rows;			/* of the window: those written but the deleted */
 } Revision;
-
-/* Run one statement under a snapshot, and what has been written under it. */
-void
-aggwin_emit_run(Snapshot snapshot, const char *sql, int expected, int nargs, Oid *types,
-				Datum *values, const char *nulls)
-{
-	int			guc_level = NewGUCNestLevel();
-	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
-	int			rc;
-
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	rc = SPI_execute_snapshot(plan, values, nulls, snapshot, InvalidSnapshot, false, true, 0);
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
-	AtEOXact_GUC(false, guc_level);
-}
 
 /* As superuser: the bookkeeping. */
 static void

@@ -25,7 +25,5 @@ typedef struct Publisher
 
 extern int64 aggwin_publish_final(Publisher *publisher, TimestampTz end, bool even_if_empty);
 extern void aggwin_publish_revision(Publisher *publisher, TimestampTz end);
-extern void aggwin_emit_run(Snapshot snapshot, const char *sql, int expected, int nargs,
-							Oid *types, Datum *values, const char *nulls);
 
 #endif							/* AGGWIN_EMIT_PUBLISH_H */

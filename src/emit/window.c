@@ -81,9 +81,9 @@ names_column(int number)
 	return list;
 }
 
-/* Whoever owns the output owns the window. */
-static Oid
-owner_of(Oid relid)
+/* The owner of a relation, or InvalidOid. Whoever owns the output owns the window. */
+Oid
+aggwin_owner_of(Oid relid)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid			owner;
@@ -99,7 +99,8 @@ owner_of(Oid relid)
 
 /*
  * The row, in the memory of the SPI connection, or NULL if the window, or any
- * of its relations, is gone.
+ * of its relations, is gone. The private ones are found by their names: a dump
+ * may bring them after the row.
  */
 WindowRow *
 aggwin_find_window(int32 window_id)
@@ -110,43 +111,44 @@ aggwin_find_window(int32 window_id)
 	AttrNumber	start;
 	bool		isnull;
 
-	if (aggwin_spi_run_args("SELECT w.output, w.latest, w.definition, w.panes, w.rollup, w.keys,"
+	if (aggwin_spi_run_args("SELECT w.output, w.latest, w.rollup, w.keys,"
 							" " MICROSECONDS("size") ", " MICROSECONDS("period") ", w.origin,"
 							" " MICROSECONDS("grace") ", " MICROSECONDS("retention") ","
 							" " MICROSECONDS("idle_timeout") ", w.emit = 'changes', w.notify, w.paused,"
 							" w.from_first, w.first_end, w.closed_to, w.watermark, w.active_at,"
 							" w.latest_start, w.position, w.bucket"
 							" FROM aggwin.window AS w WHERE w.window_id = $1"
-							" AND (SELECT count(*) FROM pg_class AS c WHERE c.oid IN"
-							" (w.output, w.definition, w.panes, w.rollup)) = 4",
+							" AND (SELECT count(*) FROM pg_class AS c WHERE c.oid IN (w.output, w.rollup)) = 2",
 							SPI_OK_SELECT, 1, types, values, NULL) == 0)
 		return NULL;
 	row = palloc0(sizeof(WindowRow));
 	row->window_id = window_id;
+	row->definition = get_relname_relid(psprintf("_window_%d", window_id), aggwin_schema());
+	row->panes = get_relname_relid(psprintf("_panes_%d", window_id), aggwin_schema());
+	if (!OidIsValid(row->definition) || !OidIsValid(row->panes))
+		return NULL;
 	row->output = oid_column(1);
 	row->latest = oid_column(2);
-	row->definition = oid_column(3);
-	row->panes = oid_column(4);
-	row->rollup = oid_column(5);
-	row->keys = names_column(6);
-	row->size = int64_column(7);
-	row->period = int64_column(8);
-	row->origin = time_column(9);
-	row->grace = int64_column(10);
-	row->retention = int64_column(11);
-	row->idle_timeout = int64_column(12);
-	row->changes = bool_column(13);
-	row->notify = bool_column(14);
-	row->paused = bool_column(15);
-	row->from_first = bool_column(16);
-	row->first_end = time_column(17);
-	row->closed_to = time_column(18);
-	row->watermark = time_column(19);
-	row->active_at = time_column(20);
-	row->latest_start = time_column(21);
-	row->position = int64_column(22);
-	row->bucket = get_attname(row->rollup, DatumGetInt16(column(23, &isnull)), false);
-	row->owner = owner_of(row->output);
+	row->rollup = oid_column(3);
+	row->keys = names_column(4);
+	row->size = int64_column(5);
+	row->period = int64_column(6);
+	row->origin = time_column(7);
+	row->grace = int64_column(8);
+	row->retention = int64_column(9);
+	row->idle_timeout = int64_column(10);
+	row->changes = bool_column(11);
+	row->notify = bool_column(12);
+	row->paused = bool_column(13);
+	row->from_first = bool_column(14);
+	row->first_end = time_column(15);
+	row->closed_to = time_column(16);
+	row->watermark = time_column(17);
+	row->active_at = time_column(18);
+	row->latest_start = time_column(19);
+	row->position = int64_column(20);
+	row->bucket = get_attname(row->rollup, DatumGetInt16(column(21, &isnull)), false);
+	row->owner = aggwin_owner_of(row->output);
 	start = get_attnum(row->output, "window_start");
 	if (start == InvalidAttrNumber)
 		ereport(ERROR,

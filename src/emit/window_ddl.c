@@ -383,12 +383,11 @@ static void
 insert_catalog(const NewWindow *window, FunctionCallInfo fcinfo, Datum keys)
 {
 	const WindowRow *row = &window->row;
-	Oid			types[] = {INT4OID, OIDOID, OIDOID, OIDOID, OIDOID, OIDOID, TEXTARRAYOID,
+	Oid			types[] = {INT4OID, OIDOID, OIDOID, OIDOID, TEXTARRAYOID,
 		INTERVALOID, INTERVALOID, TIMESTAMPTZOID, INTERVALOID, TEXTOID, BOOLOID, INTERVALOID,
 	INTERVALOID, BOOLOID, INT2OID};
 	Datum		values[] = {
 		Int32GetDatum(row->window_id), ObjectIdGetDatum(row->output), ObjectIdGetDatum(row->latest),
-		ObjectIdGetDatum(row->definition), ObjectIdGetDatum(row->panes),
 		ObjectIdGetDatum(window->query.view), keys, PG_GETARG_DATUM(ARG_SIZE),
 		PG_GETARG_DATUM(PG_ARGISNULL(ARG_PERIOD) ? ARG_SIZE : ARG_PERIOD),
 		TimestampTzGetDatum(row->origin), PG_GETARG_DATUM(ARG_GRACE), PG_GETARG_DATUM(ARG_EMIT),
@@ -401,10 +400,10 @@ insert_catalog(const NewWindow *window, FunctionCallInfo fcinfo, Datum keys)
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_run_args("DELETE FROM aggwin.emission WHERE window_id = $1", SPI_OK_DELETE,
 						1, types, values, NULL);
-	aggwin_spi_run_args("INSERT INTO aggwin.window (window_id, output, latest, definition, panes, rollup,"
+	aggwin_spi_run_args("INSERT INTO aggwin.window (window_id, output, latest, rollup,"
 						" keys, size, period, origin, grace, emit, notify, retention, idle_timeout, from_first, bucket)"
 						" OVERRIDING SYSTEM VALUE"
-						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+						" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
 						SPI_OK_INSERT, lengthof(types), types, values, NULL);
 	aggwin_sandbox_leave(&saved);
 }

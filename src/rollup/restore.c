@@ -160,18 +160,18 @@ exists(const char *sql, Oid type1, Datum value1, Oid type2, Datum value2)
 
 /*
  * aggwin.restore_tier(): BEFORE INSERT trigger on aggwin.tier. Passes over rows
- * that are there, and forgets "folded" of others.
+ * that are there, and forgets the snapshots of others.
  */
 Datum
 aggwin_restore_tier(PG_FUNCTION_ARGS)
 {
 	TriggerData *trigger = (TriggerData *) fcinfo->context;
 	TupleDesc	desc;
-	int			folded;
+	int			snapshots[2];
 	Datum		values[2];
 	bool		nulls[2];
-	Datum		nothing = (Datum) 0;
-	bool		is_null = true;
+	Datum		nothing[] = {0, 0};
+	bool		is_null[] = {true, true};
 
 	check_called_for_row(fcinfo, "restore_tier", "tier");
 	if (InLocalUserIdChange())
@@ -186,9 +186,10 @@ aggwin_restore_tier(PG_FUNCTION_ARGS)
 		exists("SELECT FROM aggwin.tier WHERE rollup_id = $1 AND level = $2",
 			   INT4OID, values[0], INT2OID, values[1]))
 		return PointerGetDatum(NULL);
-	folded = SPI_fnumber(desc, "folded");
-	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple, desc,
-													 1, &folded, &nothing, &is_null));
+	snapshots[0] = SPI_fnumber(desc, "folded");
+	snapshots[1] = SPI_fnumber(desc, "seen");
+	return PointerGetDatum(heap_modify_tuple_by_cols(trigger->tg_trigtuple, desc, lengthof(snapshots),
+													 snapshots, nothing, is_null));
 }
 
 /*

@@ -70,6 +70,7 @@ CREATE TABLE aggwin.touched (
 );
 CREATE INDEX touched_rollup_id_idx ON aggwin.touched (rollup_id);
 COMMENT ON TABLE aggwin.touched IS 'event time before aggwin.tier.watched in which a fold has changed something since, until that is looked at';
+GRANT SELECT ON aggwin.touched TO PUBLIC;
 
 CREATE TABLE aggwin.failure (
 	rollup_id integer NOT NULL,

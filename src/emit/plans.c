@@ -1,0 +1,119 @@
+/*
+ * plans.c - running the same statements again and again
+ *
+ * A step takes some milliseconds, and planning what it reads of a rollup's view
+ * would take most of them. So plans are kept for the session, by their text. The
+ * server makes a plan anew when what it reads has changed.
+ */
+#include "postgres.h"
+
+#include "emit/plans.h"
+
+#include "common/hashfn.h"
+#include "executor/spi.h"
+#include "utils/guc.h"
+#include "utils/hsearch.h"
+#include "utils/memutils.h"
+
+/* With more than this, all are forgotten: of windows that have been dropped. */
+#define MAX_PLANS 1000
+
+typedef struct KeptPlan
+{
+	const char *sql;			/* the key */
+	SPIPlanPtr	plan;
+} KeptPlan;
+
+static HTAB *plans = NULL;
+
+static uint32
+hash_text(const void *key, Size size)
+{
+	const char *sql = *(const char *const *) key;
+
+	return hash_bytes((const unsigned char *) sql, strlen(sql));
+}
+
+static int
+compare_texts(const void *a, const void *b, Size size)
+{
+	return strcmp(*(const char *const *) a, *(const char *const *) b);
+}
+
+static void
+forget_all(void)
+{
+	HASH_SEQ_STATUS scan;
+	KeptPlan   *kept;
+
+	hash_seq_init(&scan, plans);
+	while ((kept = hash_seq_search(&scan)) != NULL)
+	{
+		const char *sql = kept->sql;
+
+		SPI_freeplan(kept->plan);
+		hash_search(plans, &sql, HASH_REMOVE, NULL);
+		pfree(unconstify(char *, sql));
+	}
+}
+
+static SPIPlanPtr
+make_plan(const char *sql, int nargs, Oid *types)
+{
+	/* A plan for all values: a step's differ by the time they are about. */
+	SPIPlanPtr	plan = SPI_prepare_cursor(sql, nargs, types, CURSOR_OPT_GENERIC_PLAN);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	return plan;
+}
+
+static SPIPlanPtr
+plan_of(const char *sql, int nargs, Oid *types)
+{
+	KeptPlan   *kept;
+
+	if (plans == NULL)
+	{
+		HASHCTL		ctl = {
+			.keysize = sizeof(const char *),
+			.entrysize = sizeof(KeptPlan),
+			.hash = hash_text,
+			.match = compare_texts,
+			.hcxt = TopMemoryContext,
+		};
+
+		plans = hash_create("aggwin plans of windows", 64, &ctl,
+							HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	}
+	kept = hash_search(plans, &sql, HASH_FIND, NULL);
+	if (kept == NULL)
+	{
+		SPIPlanPtr	plan = make_plan(sql, nargs, types);
+		const char *copy = MemoryContextStrdup(TopMemoryContext, sql);
+
+		if (hash_get_num_entries(plans) >= MAX_PLANS)
+			forget_all();
+		kept = hash_search(plans, &copy, HASH_ENTER, NULL);
+		kept->plan = plan;
+	}
+	return kept->plan;
+}
+
+/*
+ * Run one statement under a snapshot, and what has been written under it. What
+ * functions of a query do to settings must not last until the next one.
+ */
+void
+aggwin_emit_run(Snapshot snapshot, const char *sql, int expected, int nargs, Oid *types,
+				Datum *values, const char *nulls)
+{
+	int			guc_level = NewGUCNestLevel();
+	int			rc = SPI_execute_snapshot(plan_of(sql, nargs, types), values, nulls, snapshot,
+										  InvalidSnapshot, false, true, 0);
+
+	if (rc != expected)
+		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
+	AtEOXact_GUC(false, guc_level);
+}
