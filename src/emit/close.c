@@ -33,6 +33,13 @@
 #define EXPIRE_WINDOWS 1000
 #define EXPIRE_ROWS 10000
 
+/*
+ * A worker publishes late changes when a window closes, too, or this long after
+ * it last published anything: steps are more frequent, and each late row may
+ * touch many windows.
+ */
+#define CORRECTION_PAUSE USECS_PER_SEC
+
 /* The watermark's moves are stored this often in an idle_timeout. */
 #define ACTIVE_SHARE 4
 
@@ -213,6 +220,18 @@ read_dirty(const Closing *closing, TimestampTz **lowest, TimestampTz **highest)
 	return count;
 }
 
+static bool
+may_revise(const Closing *closing, TimestampTz until)
+{
+	const Step *step = closing->step;
+	const WindowRow *window = closing->window;
+
+	if (!window->changes)
+		return false;
+	return step->max_windows == 0 || until > window->closed_to ||
+		window->last_emission <= step->now - CORRECTION_PAUSE;
+}
+
 /* Publish what has changed in windows that were closed before this step. */
 static void
 revise(Closing *closing)
@@ -367,7 +386,7 @@ aggwin_close_window(Step *step, WindowRow *window)
 	if (until != DT_NOBEGIN && begin(&closing, until))
 	{
 		closing.last_had_rows = last_had_rows(&closing);
-		if (window->changes)
+		if (may_revise(&closing, until))
 			revise(&closing);
 		skip(&closing, until);
 		close_up_to(&closing, until);

@@ -37,6 +37,7 @@
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -275,6 +276,15 @@ store_seen(const Step *step)
 					SPI_OK_UPDATE, 1, types, values, NULL);
 }
 
+/* What has been notified must not be forgotten by a crash, and published anew. */
+static void
+commit_safely(void)
+{
+	if (synchronous_commit == SYNCHRONOUS_COMMIT_OFF)
+		(void) set_config_option("synchronous_commit", "local", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_LOCAL, true, 0, false);
+}
+
 /* Take the locks; false if the rollup is gone, or not restored yet. */
 static bool
 lock(int32 rollup_id, RollupRow *row)
@@ -350,6 +360,8 @@ close_windows_of(int32 rollup_id, Oid only_for, int max_windows, bool *more)
 	aggwin_sandbox_leave(&saved);
 	PopActiveSnapshot();
 	UnregisterSnapshot(step.snapshot);
+	if (step.published > 0)
+		commit_safely();
 	*more = step.more;
 	return step.published;
 }

@@ -116,7 +116,7 @@ aggwin_find_window(int32 window_id)
 							" " MICROSECONDS("grace") ", " MICROSECONDS("retention") ","
 							" " MICROSECONDS("idle_timeout") ", w.emit = 'changes', w.notify, w.paused,"
 							" w.from_first, w.first_end, w.closed_to, w.watermark, w.active_at,"
-							" w.latest_start, w.position, w.bucket"
+							" w.latest_start, w.position, w.bucket, w.last_emission"
 							" FROM aggwin.window AS w WHERE w.window_id = $1"
 							" AND (SELECT count(*) FROM pg_class AS c WHERE c.oid IN (w.output, w.rollup)) = 2",
 							SPI_OK_SELECT, 1, types, values, NULL) == 0)
@@ -148,6 +148,7 @@ aggwin_find_window(int32 window_id)
 	row->latest_start = time_column(19);
 	row->position = int64_column(20);
 	row->bucket = get_attname(row->rollup, DatumGetInt16(column(21, &isnull)), false);
+	row->last_emission = time_column(22);
 	row->owner = aggwin_owner_of(row->output);
 	start = get_attnum(row->output, "window_start");
 	if (start == InvalidAttrNumber)

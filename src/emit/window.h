@@ -40,6 +40,7 @@ typedef struct WindowRow
 	TimestampTz watermark;
 	TimestampTz active_at;
 	TimestampTz latest_start;
+	TimestampTz last_emission;	/* by the clock */
 	int64		position;
 } WindowRow;
 
