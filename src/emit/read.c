@@ -108,6 +108,7 @@ aggwin_changes_since(PG_FUNCTION_ARGS)
 	char	   *columns;
 	Oid			types[] = {INT4OID, INT8OID, INT4OID};
 	Datum		values[3];
+	Sandbox		saved;
 
 	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
 	if (PG_GETARG_INT32(2) <= 0)
@@ -120,6 +121,7 @@ aggwin_changes_since(PG_FUNCTION_ARGS)
 	check_may_read(output);
 
 	aggwin_spi_connect();
+	aggwin_sandbox_enter(&saved, GetUserId(), false);
 	window = window_of(output);
 	check_position(window, PG_GETARG_INT64(1));
 	columns = aggwin_column_list("o", aggwin_window_columns(window));
@@ -140,6 +142,7 @@ aggwin_changes_since(PG_FUNCTION_ARGS)
 								 aggwin_window_time(window->time, "e.window_start")),
 						SPI_OK_SELECT, lengthof(types), types, values, NULL);
 	return_rows(fcinfo);
+	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();
 	return (Datum) 0;
 }

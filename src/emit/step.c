@@ -380,9 +380,10 @@ aggwin_close_windows_of(int32 rollup_id, bool *more)
 static List *
 rollups_with_windows(Oid output)
 {
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(output)};
+	Oid			types[] = {OIDOID, OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(output), ObjectIdGetDatum(GetUserId())};
 	MemoryContext caller = CurrentMemoryContext;
+	Sandbox		saved;
 	List	   *views = NIL;
 	List	   *ids = NIL;
 	ListCell   *lc;
@@ -390,10 +391,12 @@ rollups_with_windows(Oid output)
 	aggwin_spi_connect();
 	if (OidIsValid(output))
 		(void) aggwin_window_of_output(output, true);
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	aggwin_spi_run_args("SELECT DISTINCT w.rollup::oid FROM aggwin.window AS w"
 						" JOIN pg_class AS c ON c.oid = w.output"
-						" WHERE $1 IN (0, w.output) AND pg_has_role(c.relowner, 'USAGE')",
-						SPI_OK_SELECT, 1, types, values, NULL);
+						" WHERE $1 IN (0, w.output) AND pg_has_role($2, c.relowner, 'USAGE')",
+						SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	aggwin_sandbox_leave(&saved);
 	MemoryContextSwitchTo(caller);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -95,6 +95,19 @@ aggwin_owner_of(Oid relid)
 	return owner;
 }
 
+/* Read the catalog, whatever the caller's search_path says. */
+static uint64
+read_catalog(const char *sql, Oid type, Datum value)
+{
+	Sandbox		saved;
+	uint64		rows;
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
+	rows = aggwin_spi_run_args(sql, SPI_OK_SELECT, 1, &type, &value, NULL);
+	aggwin_sandbox_leave(&saved);
+	return rows;
+}
+
 #define MICROSECONDS(column) "(extract(epoch FROM w." column ") * 1000000)::bigint"
 
 /*
@@ -105,13 +118,11 @@ aggwin_owner_of(Oid relid)
 WindowRow *
 aggwin_find_window(int32 window_id)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(window_id)};
 	WindowRow  *row;
 	AttrNumber	start;
 	bool		isnull;
 
-	if (aggwin_spi_run_args("SELECT w.output, w.latest, w.rollup, w.keys,"
+	if (read_catalog("SELECT w.output, w.latest, w.rollup, w.keys,"
 							" " MICROSECONDS("size") ", " MICROSECONDS("period") ", w.origin,"
 							" " MICROSECONDS("grace") ", " MICROSECONDS("retention") ","
 							" " MICROSECONDS("idle_timeout") ", w.emit = 'changes', w.notify, w.paused,"
@@ -119,7 +130,7 @@ aggwin_find_window(int32 window_id)
 							" w.latest_start, w.position, w.bucket, w.last_emission"
 							" FROM aggwin.window AS w WHERE w.window_id = $1"
 							" AND (SELECT count(*) FROM pg_class AS c WHERE c.oid IN (w.output, w.rollup)) = 2",
-							SPI_OK_SELECT, 1, types, values, NULL) == 0)
+							INT4OID, Int32GetDatum(window_id)) == 0)
 		return NULL;
 	row = palloc0(sizeof(WindowRow));
 	row->window_id = window_id;
@@ -168,14 +179,12 @@ aggwin_find_window(int32 window_id)
 int32
 aggwin_window_of_output(Oid output, bool must_own)
 {
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(output)};
 	char	   *name = get_rel_name(output);
 	bool		isnull;
 
 	if (name == NULL ||
-		aggwin_spi_run_args("SELECT w.window_id FROM aggwin.window AS w WHERE w.output = $1",
-							SPI_OK_SELECT, 1, types, values, NULL) == 0)
+		read_catalog("SELECT w.window_id FROM aggwin.window AS w WHERE w.output = $1",
+					 OIDOID, ObjectIdGetDatum(output)) == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 name ? errmsg("\"%s\" is not a window output", name)
@@ -192,15 +201,12 @@ aggwin_window_of_output(Oid output, bool must_own)
 List *
 aggwin_windows_of(int32 rollup_id)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(rollup_id)};
 	List	   *ids = NIL;
 
-	aggwin_spi_run_args("SELECT w.window_id FROM aggwin.window AS w WHERE w.rollup IN ("
+	read_catalog("SELECT w.window_id FROM aggwin.window AS w WHERE w.rollup IN ("
 						"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = $1"
 						" UNION ALL SELECT t.view FROM aggwin.tier AS t WHERE t.rollup_id = $1 AND t.level > 0)"
-						" ORDER BY w.window_id",
-						SPI_OK_SELECT, 1, types, values, NULL);
+						" ORDER BY w.window_id", INT4OID, Int32GetDatum(rollup_id));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;
