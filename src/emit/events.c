@@ -29,6 +29,12 @@ PG_FUNCTION_INFO_V1(aggwin_on_window_drop);
 	" to_regclass('aggwin._window_' || w.window_id), to_regclass('aggwin._panes_' || w.window_id))" \
 	" WHERE w.window_id = ANY ($1) ORDER BY c.relkind = 'v' DESC, c.oid DESC"
 
+/* Where nobody publishes any more, folds need not tell of late changes. */
+#define UNWATCHED \
+	"NOT EXISTS (SELECT FROM aggwin.window AS w WHERE w.rollup IN (" \
+	"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = t.rollup_id" \
+	" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = t.rollup_id AND u.level > 0))"
+
 static void
 drop_windows(Datum ids)
 {
@@ -42,6 +48,9 @@ drop_windows(Datum ids)
 						1, types, &ids, NULL);
 	aggwin_spi_run_args("DELETE FROM aggwin.window WHERE window_id = ANY ($1)", SPI_OK_DELETE,
 						1, types, &ids, NULL);
+	aggwin_spi_run("UPDATE aggwin.tier AS t SET watched = NULL, seen = NULL"
+				   " WHERE t.watched IS NOT NULL AND " UNWATCHED, SPI_OK_UPDATE);
+	aggwin_spi_run("DELETE FROM aggwin.touched AS t WHERE " UNWATCHED, SPI_OK_DELETE);
 	/* What reads an output goes with it: so did who dropped the rollup want it. */
 	for (uint64 i = 0; i < count; i++)
 		aggwin_spi_run(psprintf("DROP %s CASCADE", SPI_getvalue(table->vals[i], table->tupdesc, 1)),

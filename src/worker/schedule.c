@@ -257,7 +257,7 @@ read_catalog(void *arg)
 				   " t.level = 0 AND t.rollup_id = (SELECT o.rollup_id FROM aggwin.rollup AS o WHERE o.view = w.rollup)"
 				   " JOIN aggwin.rollup AS r USING (rollup_id)"
 				   " JOIN aggwin.tier AS b ON b.rollup_id = r.rollup_id AND b.level = 0"
-				   " WHERE NOT w.paused GROUP BY r.rollup_id, r.view", SPI_OK_SELECT);
+				   " GROUP BY r.rollup_id, r.view", SPI_OK_SELECT);
 
 	hash_seq_init(&scan, schedule->tiers);
 	while ((tier = hash_seq_search(&scan)) != NULL)
