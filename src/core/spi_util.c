@@ -162,10 +162,54 @@ aggwin_spi_run_args(const char *sql, int expected, int nargs,
 	return SPI_processed;
 }
 
+/*
+ * The same with a plan that is made once a session, for what runs often: to
+ * plan a query on the catalog takes many times as long as to run it. The server
+ * plans anew what a change of the catalog may have made wrong. Call this in a
+ * sandbox, where names mean the same each time. No value is NULL.
+ */
+uint64
+aggwin_spi_run_kept(KeptSql *kept, int expected, Datum *values)
+{
+	int			rc;
+
+	if (kept->plan == NULL)
+	{
+		SPIPlanPtr	plan = SPI_prepare(kept->sql, kept->nargs, kept->types);
+
+		if (plan == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		SPI_keepplan(plan);
+		kept->plan = plan;
+	}
+	rc = SPI_execute_plan(kept->plan, values, NULL, false, 0);
+	if (rc != expected)
+		elog(ERROR, "unexpected SPI result %s of: %s",
+			 SPI_result_code_string(rc), kept->sql);
+	return SPI_processed;
+}
+
 /* A column of the first row of the last result. */
 Datum
 aggwin_spi_value(int column, bool *isnull)
 {
 	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
 						 column, isnull);
+}
+
+/* A column of OIDs or integers of all rows of the last result, as a list of OIDs; NULL is 0. */
+List *
+aggwin_spi_column(int column)
+{
+	List	   *values = NIL;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		bool		isnull;
+		Datum		value = SPI_getbinval(SPI_tuptable->vals[i],
+										  SPI_tuptable->tupdesc, column, &isnull);
+
+		values = lappend_oid(values, isnull ? InvalidOid : DatumGetObjectId(value));
+	}
+	return values;
 }

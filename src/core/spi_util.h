@@ -22,6 +22,15 @@ extern void aggwin_pin_settings(void);
 extern void aggwin_sandbox_enter(Sandbox *saved, Oid userid, bool restricted);
 extern void aggwin_sandbox_leave(const Sandbox *saved);
 
+/* SQL whose plan is kept: a static variable, one for each text. */
+typedef struct KeptSql
+{
+	const char *sql;
+	int			nargs;
+	Oid			types[2];
+	SPIPlanPtr	plan;			/* NULL until it is run first */
+} KeptSql;
+
 extern char *aggwin_relation_name(Oid relid);
 extern Oid	aggwin_schema(void);
 extern Oid	aggwin_relid(const char *relname);
@@ -34,6 +43,8 @@ extern void aggwin_spi_finish(void);
 extern uint64 aggwin_spi_run(const char *sql, int expected);
 extern uint64 aggwin_spi_run_args(const char *sql, int expected, int nargs,
 								  Oid *types, Datum *values, const char *nulls);
+extern uint64 aggwin_spi_run_kept(KeptSql *kept, int expected, Datum *values);
 extern Datum aggwin_spi_value(int column, bool *isnull);
+extern List *aggwin_spi_column(int column);
 
 #endif							/* AGGWIN_SPI_UTIL_H */

@@ -27,6 +27,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
@@ -336,20 +337,123 @@ aggwin_rollup_is_whole(const RollupRow *row)
 	return true;
 }
 
+/* A relation's owner, InvalidOid if there is no such relation. */
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 /* Whoever owns the view owns the rollup. */
 Oid
 aggwin_rollup_owner(const RollupRow *row)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(row->view));
-	Oid			owner;
+	Oid			owner = owner_of(row->view);
 
-	if (!HeapTupleIsValid(tuple))
+	if (!OidIsValid(owner))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("the view of rollup %d does not exist", row->rollup_id)));
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
 	return owner;
+}
+
+/* Copies of all tuples of a table. */
+static List *
+scan_all(Relation rel)
+{
+	List	   *tuples = NIL;
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		tuples = lappend(tuples, heap_copytuple(tuple));
+	systable_endscan(scan);
+	return tuples;
+}
+
+/* Look at one relation, which should be owner's if that is valid. */
+static void
+look_at(Oid relid, Oid owner, PartsSeen *seen)
+{
+	Oid			found = owner_of(relid);
+
+	if (!OidIsValid(found))
+		seen->missing = true;
+	else if (OidIsValid(owner) && found != owner)
+		seen->other_owner = true;
+}
+
+/* Who owns the view of a rollup. */
+typedef struct ViewOwner
+{
+	int32		rollup_id;
+	Oid			owner;
+} ViewOwner;
+
+/*
+ * Have all rollups all their relations, and do these have one owner? Asked after
+ * commands, about everything that there is, so it has to be cheap: two scans of
+ * small tables, and the server's cache. The answer may be out of date, and is but a
+ * reason to look closer.
+ */
+PartsSeen
+aggwin_look_at_parts(void)
+{
+	PartsSeen	seen = {0};
+	Relation	rollup = table_open(aggwin_relid("rollup"), AccessShareLock);
+	Relation	tier = table_open(aggwin_relid("tier"), AccessShareLock);
+	HASHCTL		hash_options = {
+		.keysize = sizeof(int32),
+		.entrysize = sizeof(ViewOwner),
+		.hcxt = CurrentMemoryContext,
+	};
+	HTAB	   *owners = NULL;
+	ListCell   *lc;
+
+	foreach(lc, scan_all(rollup))
+	{
+		RollupRow  *row = read_row(lfirst(lc), RelationGetDescr(rollup));
+		Oid			owner = owner_of(row->view);
+		ViewOwner  *entry;
+
+		if (owners == NULL)
+			owners = hash_create("owners of rollups", 64, &hash_options,
+								 HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+		entry = hash_search(owners, &row->rollup_id, HASH_ENTER, NULL);
+		entry->owner = owner;
+		look_at(row->source, InvalidOid, &seen);
+		look_at(row->view, owner, &seen);
+		look_at(row->definition, owner, &seen);
+		look_at(row->state, owner, &seen);
+		look_at(row->delta, owner, &seen);
+		look_at(row->invalid, owner, &seen);
+	}
+	seen.any = owners != NULL;
+	foreach(lc, seen.any ? scan_all(tier) : NIL)
+	{
+		TupleDesc	desc = RelationGetDescr(tier);
+		bool		isnull;
+		int32		rollup_id = DatumGetInt32(heap_getattr(lfirst(lc), Anum_tier_rollup_id,
+														   desc, &isnull));
+		ViewOwner  *entry = hash_search(owners, &rollup_id, HASH_FIND, NULL);
+
+		/* A tier without its rollup waits for a restore to bring it. */
+		if (entry == NULL || DatumGetInt16(heap_getattr(lfirst(lc), Anum_tier_level, desc, &isnull)) == 0)
+			continue;
+		look_at(oid_column(lfirst(lc), Anum_tier_view, desc), entry->owner, &seen);
+		look_at(oid_column(lfirst(lc), Anum_tier_state, desc), entry->owner, &seen);
+		look_at(oid_column(lfirst(lc), Anum_tier_delta, desc), entry->owner, &seen);
+	}
+	table_close(tier, AccessShareLock);
+	table_close(rollup, AccessShareLock);
+	return seen;
 }
 
 /* The options that a fold of a level is about. */

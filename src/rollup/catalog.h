@@ -31,6 +31,14 @@ typedef struct RollupOptions
 	Interval   *retention;
 } RollupOptions;
 
+/* What a look at the relations of all rollups found. */
+typedef struct PartsSeen
+{
+	bool		any;			/* there are rollups */
+	bool		missing;		/* a relation, the source included, is gone */
+	bool		other_owner;	/* a relation is not the view's owner's */
+} PartsSeen;
+
 extern List *aggwin_rollups_of(Oid source);
 extern bool aggwin_find_rollup(int32 rollup_id, RollupRow *row);
 extern bool aggwin_find_rollup_of_view(Oid view, RollupRow *row);
@@ -38,6 +46,7 @@ extern int32 aggwin_rollup_of_view(Oid view, bool must_own);
 extern List *aggwin_tiers_of(const RollupRow *row);
 extern int	aggwin_level_of_view(int32 rollup_id, Oid view);
 extern bool aggwin_rollup_is_whole(const RollupRow *row);
+extern PartsSeen aggwin_look_at_parts(void);
 extern Oid	aggwin_rollup_owner(const RollupRow *row);
 extern void aggwin_rollup_options(int32 rollup_id, int level, RollupOptions *options);
 extern RollupNames aggwin_rollup_names(const RollupRow *row);

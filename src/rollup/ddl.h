@@ -18,7 +18,7 @@ extern SelectStmt *aggwin_analyze_query(const char *text, Oid *source);
 extern Oid	aggwin_create_definition(const char *name, SelectStmt *stmt, const char *text,
 									 const char *schema);
 
-/* events.c */
+/* ddl_end.c */
 extern void aggwin_replace_view(Oid view, const char *sql);
 
 /* tier_ddl.c */

@@ -24,12 +24,12 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
-#include "commands/event_trigger.h"
 #include "commands/extension.h"
 #include "core/compat.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "rollup/events.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
@@ -321,15 +321,6 @@ aggwin_unregister_mergeable(PG_FUNCTION_ARGS)
 static List *before_command = NIL;
 
 static void
-check_called_as_event_trigger(FunctionCallInfo fcinfo)
-{
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("not called by event trigger manager")));
-}
-
-static void
 forget_names(void *arg)
 {
 	before_command = NIL;
@@ -340,7 +331,7 @@ aggwin_mergeable_on_start(PG_FUNCTION_ARGS)
 {
 	MemoryContext old_context;
 
-	check_called_as_event_trigger(fcinfo);
+	aggwin_check_event_trigger(fcinfo);
 	old_context = MemoryContextSwitchTo(TopTransactionContext);
 	before_command = aggwin_registered_mergeables();
 	if (before_command != NIL)
@@ -388,7 +379,7 @@ aggwin_mergeable_on_end(PG_FUNCTION_ARGS)
 	List	   *rows = before_command;
 	ListCell   *lc;
 
-	check_called_as_event_trigger(fcinfo);
+	aggwin_check_event_trigger(fcinfo);
 	before_command = NIL;
 	foreach(lc, rows)
 	{
@@ -426,7 +417,7 @@ aggwin_mergeable_on_drop(PG_FUNCTION_ARGS)
 	List	   *rows;
 	ListCell   *lc;
 
-	check_called_as_event_trigger(fcinfo);
+	aggwin_check_event_trigger(fcinfo);
 	rows = aggwin_registered_mergeables();
 	foreach(lc, rows)
 	{

@@ -126,14 +126,11 @@ run(const char *sql, int expected, int32 rollup_id, List *tables)
 static List *
 listed(const RollupRow *row)
 {
-	List	   *tables = NIL;
-	bool		isnull;
+	List	   *tables;
 
 	run("SELECT p.relid::oid FROM aggwin.source_partition AS p WHERE p.rollup_id = $1 AND $2 IS NOT NULL",
 		SPI_OK_SELECT, row->rollup_id, NIL);
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tables = lappend_oid(tables, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-																	SPI_tuptable->tupdesc, 1, &isnull)));
+	tables = aggwin_spi_column(1);
 	list_sort(tables, list_oid_cmp);
 	return tables;
 }

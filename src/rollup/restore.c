@@ -39,12 +39,12 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
-#include "commands/event_trigger.h"
 #include "commands/trigger.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "rollup/capture_write.h"
+#include "rollup/events.h"
 #include "rollup/partitions.h"
 #include "rollup/parts.h"
 #include "rollup/triggers.h"
@@ -280,37 +280,22 @@ aggwin_take_up(const RollupRow *row)
 	return true;
 }
 
-/* Copy a column of integers or ids of all rows of the last result. */
-static List *
-result_column(int column)
-{
-	List	   *list = NIL;
-
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-
-		list = lappend_int(list, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
-															 SPI_tuptable->tupdesc,
-															 column, &isnull)));
-	}
-	return list;
-}
-
 static void
 take_up_all(void)
 {
+	static KeptSql waiting = {
+		.sql = "SELECT rollup_id FROM aggwin.tier WHERE level = 0 AND folded IS NULL",
+	};
 	List	   *ids;
 	ListCell   *lc;
 
-	aggwin_spi_run("SELECT rollup_id FROM aggwin.tier WHERE level = 0 AND folded IS NULL",
-				   SPI_OK_SELECT);
-	ids = result_column(1);
+	aggwin_spi_run_kept(&waiting, SPI_OK_SELECT, NULL);
+	ids = aggwin_spi_column(1);
 	foreach(lc, ids)
 	{
 		RollupRow	row;
 
-		if (aggwin_find_rollup(lfirst_int(lc), &row) && aggwin_rollup_is_whole(&row))
+		if (aggwin_find_rollup((int32) lfirst_oid(lc), &row) && aggwin_rollup_is_whole(&row))
 			(void) aggwin_take_up(&row);
 	}
 }
@@ -351,16 +336,18 @@ aggwin_take_up_rows(PG_FUNCTION_ARGS)
 static void
 keep_triggers_enabled(void)
 {
+	static KeptSql disabled = {
+		.sql = "SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname)"
+		" FROM pg_event_trigger_ddl_commands() AS d"
+		" JOIN pg_trigger AS t ON t.tgrelid = d.objid"
+		" WHERE d.classid = 'pg_class'::regclass AND t.tgenabled <> 'A' AND t.tgfoid IN ("
+		"'aggwin.guard()'::regprocedure, 'aggwin.take_up()'::regprocedure,"
+		" 'aggwin.restore_rollup()'::regprocedure, 'aggwin.restore_tier()'::regprocedure)",
+	};
 	SPITupleTable *table;
 	uint64		triggers;
 
-	triggers = aggwin_spi_run("SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname)"
-							  " FROM pg_event_trigger_ddl_commands() AS d"
-							  " JOIN pg_trigger AS t ON t.tgrelid = d.objid"
-							  " WHERE d.classid = 'pg_class'::regclass AND t.tgenabled <> 'A' AND t.tgfoid IN ("
-							  "'aggwin.guard()'::regprocedure, 'aggwin.take_up()'::regprocedure,"
-							  " 'aggwin.restore_rollup()'::regprocedure, 'aggwin.restore_tier()'::regprocedure)",
-							  SPI_OK_SELECT);
+	triggers = aggwin_spi_run_kept(&disabled, SPI_OK_SELECT, NULL);
 	table = SPI_tuptable;
 	for (uint64 i = 0; i < triggers; i++)
 		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
@@ -373,12 +360,15 @@ keep_triggers_enabled(void)
 static bool
 made_a_part(void)
 {
-	return aggwin_spi_run("SELECT FROM pg_event_trigger_ddl_commands() AS d"
-						  " LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid"
-						  " LEFT JOIN pg_class AS i ON d.classid = 'pg_class'::regclass AND i.oid = d.objid"
-						  " WHERE t.tgfoid IN ('aggwin.capture()'::regprocedure, 'aggwin.guard()'::regprocedure)"
-						  " OR (d.command_tag = 'CREATE INDEX' AND i.relnamespace = 'aggwin'::regnamespace)",
-						  SPI_OK_SELECT) > 0;
+	static KeptSql parts = {
+		.sql = "SELECT FROM pg_event_trigger_ddl_commands() AS d"
+		" LEFT JOIN pg_trigger AS t ON d.classid = 'pg_trigger'::regclass AND t.oid = d.objid"
+		" LEFT JOIN pg_class AS i ON d.classid = 'pg_class'::regclass AND i.oid = d.objid"
+		" WHERE t.tgfoid IN ('aggwin.capture()'::regprocedure, 'aggwin.guard()'::regprocedure)"
+		" OR (d.command_tag = 'CREATE INDEX' AND i.relnamespace = 'aggwin'::regnamespace)",
+	};
+
+	return aggwin_spi_run_kept(&parts, SPI_OK_SELECT, NULL) > 0;
 }
 
 /*
@@ -390,10 +380,7 @@ aggwin_on_restore(PG_FUNCTION_ARGS)
 {
 	Sandbox		saved;
 
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("not called by event trigger manager")));
+	aggwin_check_event_trigger(fcinfo);
 	if (InLocalUserIdChange())
 		PG_RETURN_NULL();
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
@@ -465,13 +452,11 @@ aggwin_adopt_rollups(PG_FUNCTION_ARGS)
 						" WHERE pg_has_role($1, v.relowner, 'USAGE')"
 						" AND NOT aggwin.captures_everything(r.source) ORDER BY r.source",
 						SPI_OK_SELECT, 1, types, values, NULL);
-	sources = result_column(1);
+	sources = aggwin_spi_column(1);
 	foreach(lc, sources)
 	{
-		Oid			source = (Oid) lfirst_int(lc);
-
-		adopt(source, user);
-		count += list_length(aggwin_rollups_of(source));
+		adopt(lfirst_oid(lc), user);
+		count += list_length(aggwin_rollups_of(lfirst_oid(lc)));
 	}
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
