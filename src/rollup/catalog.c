@@ -279,11 +279,9 @@ by_level(const ListCell *a, const ListCell *b)
 	return ((Tier *) lfirst(a))->level - ((Tier *) lfirst(b))->level;
 }
 
-/*
- * The tiers of a rollup, the base first, as a list of Tier without names.
- */
-List *
-aggwin_tiers_of(const RollupRow *row)
+/* The tiers of a rollup that the table lists, in their order. */
+static List *
+listed_tiers(const RollupRow *row)
 {
 	Relation	rel = table_open(aggwin_relid("tier"), AccessShareLock);
 	List	   *tiers = NIL;
@@ -291,25 +289,58 @@ aggwin_tiers_of(const RollupRow *row)
 
 	foreach(lc, scan_table(rel, "tier_pkey", Anum_tier_rollup_id, F_INT4EQ,
 						   Int32GetDatum(row->rollup_id)))
-		tiers = lappend(tiers, read_tier(lfirst(lc), RelationGetDescr(rel)));
-	table_close(rel, AccessShareLock);
-
-	list_sort(tiers, by_level);
-	foreach(lc, tiers)
 	{
-		Tier	   *tier = lfirst(lc);
+		Tier	   *tier = read_tier(lfirst(lc), RelationGetDescr(rel));
 
-		if (tier->level != foreach_current_index(lc))
-			elog(ERROR, "rollup %d has no tier %d", row->rollup_id,
-				 foreach_current_index(lc));
 		if (tier->level == 0)
 		{
 			tier->view_relid = row->view;
 			tier->state_relid = row->state;
 			tier->delta_relid = row->delta;
 		}
+		tiers = lappend(tiers, tier);
 	}
+	table_close(rel, AccessShareLock);
+	list_sort(tiers, by_level);
 	return tiers;
+}
+
+/* The first level that is missing below another, -1 if none is. */
+static int
+gap_in(const List *tiers)
+{
+	ListCell   *lc;
+
+	foreach(lc, tiers)
+	{
+		if (((Tier *) lfirst(lc))->level != foreach_current_index(lc))
+			return foreach_current_index(lc);
+	}
+	return -1;
+}
+
+/*
+ * The tiers of a rollup, the base first, as a list of Tier without names.
+ */
+List *
+aggwin_tiers_of(const RollupRow *row)
+{
+	List	   *tiers = listed_tiers(row);
+
+	if (gap_in(tiers) >= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("rollup %d has no tier %d", row->rollup_id, gap_in(tiers)),
+				 errdetail("It is being restored, or a part of it was not."),
+				 errhint("Restore table aggwin.tier to its end.")));
+	return tiers;
+}
+
+/* Is no tier missing below another? A restore brings them in any order. */
+bool
+aggwin_tiers_are_whole(const RollupRow *row)
+{
+	return gap_in(listed_tiers(row)) < 0;
 }
 
 /*
@@ -326,7 +357,7 @@ aggwin_rollup_is_whole(const RollupRow *row)
 	if (!exists(row->source) || !exists(row->definition) || !exists(row->invalid) ||
 		!exists(row->view) || !exists(row->state) || !exists(row->delta))
 		return false;
-	foreach(lc, aggwin_tiers_of(row))
+	foreach(lc, listed_tiers(row))
 	{
 		const Tier *tier = lfirst(lc);
 

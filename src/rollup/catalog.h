@@ -45,6 +45,7 @@ extern bool aggwin_find_rollup_of_view(Oid view, RollupRow *row);
 extern int32 aggwin_rollup_of_view(Oid view, bool must_own);
 extern List *aggwin_tiers_of(const RollupRow *row);
 extern int	aggwin_level_of_view(int32 rollup_id, Oid view);
+extern bool aggwin_tiers_are_whole(const RollupRow *row);
 extern bool aggwin_rollup_is_whole(const RollupRow *row);
 extern PartsSeen aggwin_look_at_parts(void);
 extern Oid	aggwin_rollup_owner(const RollupRow *row);

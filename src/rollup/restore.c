@@ -257,6 +257,8 @@ aggwin_take_up(const RollupRow *row)
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(row->rollup_id)};
 
+	if (!aggwin_tiers_are_whole(row))
+		return false;
 	if (aggwin_spi_run_args("UPDATE aggwin.tier AS t SET folded = '1:1:' FROM ("
 							"SELECT u.rollup_id FROM aggwin.tier AS u"
 							" WHERE u.rollup_id = $1 AND u.level = 0 AND u.folded IS NULL"

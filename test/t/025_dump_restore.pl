@@ -197,6 +197,24 @@ restored('the schemas', ['DROP SCHEMA public'], [ @RESTORE, $file{schemas} ],
 	is($here->safe_psql($database, 'SELECT n, dormant, owner FROM r, aggwin.rollup_status, aggwin.rollups'), '1|f|dumper', 'is restored');
 }
 
+# Rows one by one, the tiers of a rollup in the order that updates have left them in.
+{
+	my $database = new_database($here, 'CREATE EXTENSION aggwin', q{
+		CREATE TABLE t (ts timestamptz);
+		SELECT aggwin.create_rollup('r', 'SELECT aggwin.time_bucket(''1 hour'', ts) AS hour, count(*) AS n FROM t GROUP BY 1',
+			tiers => '{1 day, 7 days}');
+		INSERT INTO t SELECT timestamptz '2024-01-01Z' + n * interval '1 hour' FROM generate_series(1, 1000) AS n},
+		q{SELECT aggwin.refresh('r_1w')},
+		q{INSERT INTO t VALUES ('2024-01-01Z'); UPDATE aggwin.tier SET last_fold = last_fold WHERE level = 1});
+	is($here->safe_psql($database, q{SELECT string_agg(level::text, ' ' ORDER BY ctid) ~ '0.*2 1$' FROM aggwin.tier}), 't',
+		'a tier comes after the one above it');
+	my $dump = dump_of($here, $database, '--inserts');
+	my $copy = new_database($here);
+	run_on($here, $copy, 'rows one by one', @PSQL, "--file=$dump");
+	is($here->safe_psql($copy, 'SELECT (SELECT sum(n) FROM r_1w), count(*), bool_or(dormant) FROM aggwin.rollup_status'), '1001|3|f',
+		'all tiers are there');
+}
+
 # Parts of it ---------------------------------------------------------------------------
 
 # A dump without rows, but those of the catalog, works as an empty copy.
