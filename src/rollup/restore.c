@@ -37,6 +37,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -243,6 +244,46 @@ reserve_pages(Oid relid)
 		aggwin_reserve_pages(relid);
 }
 
+/* Has a table a trigger and, where asked for, an index, or has it had any? */
+static bool
+has_trigger(Oid relid, bool and_index)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Form_pg_class form;
+	bool		result;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	form = (Form_pg_class) GETSTRUCT(tuple);
+	result = form->relhastriggers && (form->relhasindex || !and_index);
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+/*
+ * Is it worthwhile to ask whether all of a rollup is there? That is asked for
+ * each rollup after each index and trigger of a dump, so what the server's cache
+ * can tell comes first: where aggwin.is_complete() is true, so is this.
+ */
+static bool
+may_be_complete(const RollupRow *row)
+{
+	ListCell   *lc;
+
+	if (!aggwin_tiers_are_whole(row) ||
+		!has_trigger(row->source, false) || !has_trigger(row->invalid, true))
+		return false;
+	foreach(lc, aggwin_tiers_of(row))
+	{
+		const Tier *tier = lfirst(lc);
+
+		if (!has_trigger(tier->state_relid, true) ||
+			!has_trigger(tier->delta_relid, tier->level == 0))
+			return false;
+	}
+	return true;
+}
+
 /*
  * Take up a restored rollup if all of it is there; false if not, or if somebody
  * else is about to. Called as superuser, connected to SPI. A fold calls this
@@ -254,18 +295,20 @@ reserve_pages(Oid relid)
 bool
 aggwin_take_up(const RollupRow *row)
 {
+	static KeptSql complete = {
+		.sql = "UPDATE aggwin.tier AS t SET folded = '1:1:' FROM ("
+		"SELECT u.rollup_id FROM aggwin.tier AS u"
+		" WHERE u.rollup_id = $1 AND u.level = 0 AND u.folded IS NULL"
+		" AND aggwin.is_complete(u.rollup_id)"
+		" FOR UPDATE SKIP LOCKED) AS f"
+		" WHERE t.rollup_id = f.rollup_id AND t.level = 0",
+		.nargs = 1,
+		.types = {INT4OID},
+	};
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(row->rollup_id)};
 
-	if (!aggwin_tiers_are_whole(row))
-		return false;
-	if (aggwin_spi_run_args("UPDATE aggwin.tier AS t SET folded = '1:1:' FROM ("
-							"SELECT u.rollup_id FROM aggwin.tier AS u"
-							" WHERE u.rollup_id = $1 AND u.level = 0 AND u.folded IS NULL"
-							" AND aggwin.is_complete(u.rollup_id)"
-							" FOR UPDATE SKIP LOCKED) AS f"
-							" WHERE t.rollup_id = f.rollup_id AND t.level = 0",
-							SPI_OK_UPDATE, 1, types, values, NULL) == 0)
+	if (!may_be_complete(row) || aggwin_spi_run_kept(&complete, SPI_OK_UPDATE, values) == 0)
 		return false;
 	reserve_pages(row->delta);
 	reserve_pages(row->invalid);
