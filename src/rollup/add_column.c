@@ -401,10 +401,7 @@ lock(int32 rollup_id, Oid view, RollupRow *row)
 	ListCell   *lc;
 
 	aggwin_lock_rollup(rollup_id);
-	if (!aggwin_find_rollup(rollup_id, row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the rollup was dropped by another session")));
+	aggwin_get_rollup(rollup_id, row);
 	if (row->view != view)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -20,6 +20,7 @@
 #include "access/table.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
+#include "core/compat.h"
 #include "core/spi_util.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -154,6 +155,22 @@ aggwin_find_rollup(int32 rollup_id, RollupRow *row)
 	return true;
 }
 
+pg_noreturn static void
+refuse_dropped(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_TABLE),
+			 errmsg("the rollup was dropped by another session")));
+}
+
+/* The rollup of an id that has been looked up; an error if it is gone since. */
+void
+aggwin_get_rollup(int32 rollup_id, RollupRow *row)
+{
+	if (!aggwin_find_rollup(rollup_id, row))
+		refuse_dropped();
+}
+
 /* The rollup that has this view above its base, as a list of one or none. */
 static List *
 rollup_of_tier(Oid view)
@@ -230,9 +247,7 @@ aggwin_level_of_view(int32 rollup_id, Oid view)
 				return tier->level;
 		}
 	}
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_TABLE),
-			 errmsg("the rollup was dropped by another session")));
+	refuse_dropped();
 }
 
 static bool

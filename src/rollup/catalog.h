@@ -42,6 +42,7 @@ typedef struct PartsSeen
 extern List *aggwin_rollups_of(Oid source);
 extern bool aggwin_find_rollup(int32 rollup_id, RollupRow *row);
 extern bool aggwin_find_rollup_of_view(Oid view, RollupRow *row);
+extern void aggwin_get_rollup(int32 rollup_id, RollupRow *row);
 extern int32 aggwin_rollup_of_view(Oid view, bool must_own);
 extern List *aggwin_tiers_of(const RollupRow *row);
 extern int	aggwin_level_of_view(int32 rollup_id, Oid view);

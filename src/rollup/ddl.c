@@ -383,14 +383,6 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(row.view);
 }
 
-static void
-refuse_dropped(void)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_UNDEFINED_TABLE),
-			 errmsg("the rollup was dropped by another session")));
-}
-
 /*
  * aggwin.drop_rollup(rollup regclass): for the owner. Other views that use the
  * rollup's are an error. The rest is up to the trigger on dropped objects.
@@ -414,8 +406,7 @@ aggwin_drop_rollup(PG_FUNCTION_ARGS)
 	 * then the parts. Who waits for the source here must not have a view yet.
 	 */
 	aggwin_lock_rollup(rollup_id);
-	if (!aggwin_find_rollup(rollup_id, &row))
-		refuse_dropped();
+	aggwin_get_rollup(rollup_id, &row);
 	if (row.view != view)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
@@ -424,8 +415,7 @@ aggwin_drop_rollup(PG_FUNCTION_ARGS)
 	foreach(lc, aggwin_tiers_of(&row))
 		LockRelationOid(((Tier *) lfirst(lc))->view_relid, AccessExclusiveLock);
 	LockRelationOid(row.source, AccessExclusiveLock);
-	if (!aggwin_find_rollup(rollup_id, &row))
-		refuse_dropped();
+	aggwin_get_rollup(rollup_id, &row);
 
 	aggwin_spi_connect();
 	aggwin_spi_run(psprintf("DROP VIEW %s", aggwin_relation_name(view)),

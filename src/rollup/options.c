@@ -322,8 +322,7 @@ aggwin_invalidate(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("aggwin.invalidate()");
 	aggwin_require_args(fcinfo, lengthof(required), required);
 	rollup_id = aggwin_rollup_of_view(PG_GETARG_OID(0), true);
-	if (!aggwin_find_rollup(rollup_id, &row))
-		elog(ERROR, "rollup %d does not exist", rollup_id);
+	aggwin_get_rollup(rollup_id, &row);
 
 	aggwin_spi_connect();
 	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(&row), true);

@@ -543,8 +543,7 @@ aggwin_query_range(PG_FUNCTION_ARGS)
 
 	read_view(fcinfo, &query);
 	InitMaterializedSRF(fcinfo, 0);
-	if (!aggwin_find_rollup(query.rollup_id, &row))
-		elog(ERROR, "rollup %d does not exist", query.rollup_id);
+	aggwin_get_rollup(query.rollup_id, &row);
 
 	aggwin_spi_connect();
 	query.names = aggwin_rollup_names(&row);

@@ -150,8 +150,7 @@ aggwin_add_tier_to(int32 rollup_id, Tier *tier, ArrayType *key_names, RangeVar *
 	Oid			owner;
 	const Tier *below;
 
-	if (!aggwin_find_rollup(rollup_id, &row))
-		elog(ERROR, "rollup %d does not exist", rollup_id);
+	aggwin_get_rollup(rollup_id, &row);
 	owner = aggwin_rollup_owner(&row);
 	names = aggwin_rollup_names(&row);
 	below = aggwin_tier(&names, aggwin_top_level(&names));
@@ -216,8 +215,7 @@ aggwin_add_tier(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("aggwin.add_tier()");
 	aggwin_require_args(fcinfo, lengthof(required), required);
 	rollup_id = aggwin_rollup_of_view(PG_GETARG_OID(0), true);
-	if (!aggwin_find_rollup(rollup_id, &row))
-		elog(ERROR, "rollup %d does not exist", rollup_id);
+	aggwin_get_rollup(rollup_id, &row);
 	aggwin_read_width(fcinfo, 1, linitial(aggwin_tiers_of(&row)), tier);
 	if (!PG_ARGISNULL(3))
 		view = makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(3)));
@@ -254,10 +252,7 @@ aggwin_drop_tier(PG_FUNCTION_ARGS)
 	view = PG_GETARG_OID(0);
 	rollup_id = aggwin_rollup_of_view(view, true);
 	aggwin_lock_rollup(rollup_id);
-	if (!aggwin_find_rollup(rollup_id, &row))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the rollup was dropped by another session")));
+	aggwin_get_rollup(rollup_id, &row);
 	tiers = aggwin_tiers_of(&row);
 	top = llast(tiers);
 	if (top->level == 0 || top->view_relid != view)
