@@ -259,13 +259,19 @@ aggwin_set_tier(PG_FUNCTION_ARGS)
 }
 
 static void
-set_paused(Oid view, bool paused)
+set_paused(FunctionCallInfo fcinfo, const char *function, bool paused)
 {
-	int32		rollup_id = aggwin_rollup_of_view(view, true);
+	static const char *const required[] = {"rollup"};
+	int32		rollup_id;
 	Oid			types[] = {INT4OID, BOOLOID};
-	Datum		values[] = {Int32GetDatum(rollup_id), BoolGetDatum(paused)};
+	Datum		values[2];
 	Sandbox		saved;
 
+	PreventCommandIfReadOnly(function);
+	aggwin_require_args(fcinfo, lengthof(required), required);
+	rollup_id = aggwin_rollup_of_view(PG_GETARG_OID(0), true);
+	values[0] = Int32GetDatum(rollup_id);
+	values[1] = BoolGetDatum(paused);
 	aggwin_lock_rollup(rollup_id);
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_connect();
@@ -279,11 +285,7 @@ set_paused(Oid view, bool paused)
 Datum
 aggwin_pause_rollup(PG_FUNCTION_ARGS)
 {
-	static const char *const required[] = {"rollup"};
-
-	PreventCommandIfReadOnly("aggwin.pause_rollup()");
-	aggwin_require_args(fcinfo, lengthof(required), required);
-	set_paused(PG_GETARG_OID(0), true);
+	set_paused(fcinfo, "aggwin.pause_rollup()", true);
 	PG_RETURN_VOID();
 }
 
@@ -291,11 +293,7 @@ aggwin_pause_rollup(PG_FUNCTION_ARGS)
 Datum
 aggwin_resume_rollup(PG_FUNCTION_ARGS)
 {
-	static const char *const required[] = {"rollup"};
-
-	PreventCommandIfReadOnly("aggwin.resume_rollup()");
-	aggwin_require_args(fcinfo, lengthof(required), required);
-	set_paused(PG_GETARG_OID(0), false);
+	set_paused(fcinfo, "aggwin.resume_rollup()", false);
 	PG_RETURN_VOID();
 }
 
