@@ -182,17 +182,9 @@ enable_always(void)
 		" WHERE " IS_CAPTURE
 		" AND t.tgenabled = 'O'",
 	};
-	SPITupleTable *table;
-	uint64		triggers;
 
-	triggers = aggwin_spi_run_kept(&enabled, SPI_OK_SELECT, NULL);
-	table = SPI_tuptable;
-	for (uint64 i = 0; i < triggers; i++)
-		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE %s TRIGGER %s",
-								SPI_getvalue(table->vals[i], table->tupdesc, 1),
-								SPI_getvalue(table->vals[i], table->tupdesc, 3),
-								SPI_getvalue(table->vals[i], table->tupdesc, 2)),
-					   SPI_OK_UTILITY);
+	aggwin_spi_run_kept(&enabled, SPI_OK_SELECT, NULL);
+	aggwin_enable_result();
 }
 
 /*

@@ -79,6 +79,24 @@ aggwin_follow_result(void)
 		aggwin_follow_partitions(lfirst_oid(lc), FOLLOW_DDL);
 }
 
+/*
+ * Enable the triggers in the last result: columns table, trigger, both as SQL
+ * would write them, and ALWAYS or REPLICA.
+ */
+void
+aggwin_enable_result(void)
+{
+	SPITupleTable *table = SPI_tuptable;
+	uint64		triggers = SPI_processed;
+
+	for (uint64 i = 0; i < triggers; i++)
+		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE %s TRIGGER %s",
+								SPI_getvalue(table->vals[i], table->tupdesc, 1),
+								SPI_getvalue(table->vals[i], table->tupdesc, 3),
+								SPI_getvalue(table->vals[i], table->tupdesc, 2)),
+					   SPI_OK_UTILITY);
+}
+
 /* sql_drop ---------------------------------------------------------------- */
 
 static void

@@ -23,5 +23,6 @@
 extern void aggwin_check_event_trigger(FunctionCallInfo fcinfo);
 extern void aggwin_invalidate_result(void);
 extern void aggwin_follow_result(void);
+extern void aggwin_enable_result(void);
 
 #endif							/* AGGWIN_EVENTS_H */

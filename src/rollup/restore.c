@@ -382,23 +382,16 @@ static void
 keep_triggers_enabled(void)
 {
 	static KeptSql disabled = {
-		.sql = "SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname)"
+		.sql = "SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname), 'ALWAYS'"
 		" FROM pg_event_trigger_ddl_commands() AS d"
 		" JOIN pg_trigger AS t ON t.tgrelid = d.objid"
 		" WHERE d.classid = 'pg_class'::regclass AND t.tgenabled <> 'A' AND t.tgfoid IN ("
 		"'aggwin.guard()'::regprocedure, 'aggwin.take_up()'::regprocedure,"
 		" 'aggwin.restore_rollup()'::regprocedure, 'aggwin.restore_tier()'::regprocedure)",
 	};
-	SPITupleTable *table;
-	uint64		triggers;
 
-	triggers = aggwin_spi_run_kept(&disabled, SPI_OK_SELECT, NULL);
-	table = SPI_tuptable;
-	for (uint64 i = 0; i < triggers; i++)
-		aggwin_spi_run(psprintf("ALTER TABLE %s ENABLE ALWAYS TRIGGER %s",
-								SPI_getvalue(table->vals[i], table->tupdesc, 1),
-								SPI_getvalue(table->vals[i], table->tupdesc, 2)),
-					   SPI_OK_UTILITY);
+	aggwin_spi_run_kept(&disabled, SPI_OK_SELECT, NULL);
+	aggwin_enable_result();
 }
 
 /* Did the command make an index or trigger that a rollup needs? */
