@@ -101,18 +101,22 @@ compat_owns_function(Oid funcid, Oid roleid)
 #endif
 }
 
+/* The same of a relation. */
+static inline bool
+compat_owns_relation(Oid relid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, roleid);
+#else
+	return pg_class_ownercheck(relid, roleid);
+#endif
+}
+
 /* One process of the server's table of them; i counts from one. */
 #if PG_VERSION_NUM >= 160000
 #define compat_backend_status(i) pgstat_get_local_beentry_by_index(i)
 #else
 #define compat_backend_status(i) pgstat_fetch_stat_local_beentry(i)
-#endif
-
-/* Is a role, or one that it is a member of, the owner of a relation? */
-#if PG_VERSION_NUM >= 160000
-#define compat_owns_relation(relid, role) object_ownercheck(RelationRelationId, relid, role)
-#else
-#define compat_owns_relation(relid, role) pg_class_ownercheck(relid, role)
 #endif
 
 /* Have an entry of a query's range table stand for another relation. */
