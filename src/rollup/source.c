@@ -9,36 +9,14 @@
 
 #include "rollup/spec.h"
 
-#include "access/genam.h"
 #include "access/relation.h"
-#include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_inherits.h"
 #include "core/spi_util.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
-
-static bool
-has_relatives(Oid relid)
-{
-	Relation	inherits = table_open(InheritsRelationId, AccessShareLock);
-	bool		found;
-	SysScanDesc scan;
-	ScanKeyData key[1];
-
-	ScanKeyInit(&key[0], Anum_pg_inherits_inhrelid, BTEqualStrategyNumber,
-				F_OIDEQ, ObjectIdGetDatum(relid));
-	scan = systable_beginscan(inherits, InheritsRelidSeqnoIndexId, true, NULL,
-							  1, key);
-	found = HeapTupleIsValid(systable_getnext(scan));
-	systable_endscan(scan);
-	table_close(inherits, AccessShareLock);
-
-	return found || find_inheritance_children(relid, NoLock) != NIL;
-}
 
 static void
 refuse_source(Relation rel, const char *what, const char *detail,
@@ -148,7 +126,8 @@ aggwin_check_source(Oid relid)
 		refuse_source(rel, "partition",
 					  "Rows inserted through the partitioned table would not be seen.",
 					  "Create the rollup on the partitioned table.");
-	if (rel->rd_rel->relkind == RELKIND_RELATION && has_relatives(relid))
+	if (rel->rd_rel->relkind == RELKIND_RELATION &&
+		(has_superclass(relid) || find_inheritance_children(relid, NoLock) != NIL))
 		refuse_source(rel, "inherited table",
 					  "Rows inserted into a table that inherits would not be seen.",
 					  NULL);
