@@ -154,7 +154,11 @@ check_query(const Extension *extension, Oid source)
 	raw->stmt = copyObject((Node *) extension->stmt);
 	query = parse_analyze_fixedparams(raw, extension->text, NULL, 0, NULL);
 	if (aggwin_check_query(query, extension->text) != source)
-		elog(ERROR, "the query of the rollup names another table");
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the query of the rollup names another table than its source"),
+				 errdetail("Another session has renamed a table at the same time."),
+				 errhint("Try again.")));
 	foreach(lc, query->targetList)
 	{
 		if (!lfirst_node(TargetEntry, lc)->resjunk)

@@ -334,6 +334,17 @@ gap_in(const List *tiers)
 	return -1;
 }
 
+/* The error where a rollup lacks the row of a level in table aggwin.tier. */
+void
+aggwin_refuse_gap(int32 rollup_id, int level)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("rollup %d has no tier %d", rollup_id, level),
+			 errdetail("It is being restored, or a part of it was not."),
+			 errhint("Restore table aggwin.tier to its end.")));
+}
+
 /*
  * The tiers of a rollup, the base first, as a list of Tier without names.
  */
@@ -343,11 +354,7 @@ aggwin_tiers_of(const RollupRow *row)
 	List	   *tiers = listed_tiers(row);
 
 	if (gap_in(tiers) >= 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("rollup %d has no tier %d", row->rollup_id, gap_in(tiers)),
-				 errdetail("It is being restored, or a part of it was not."),
-				 errhint("Restore table aggwin.tier to its end.")));
+		aggwin_refuse_gap(row->rollup_id, gap_in(tiers));
 	return tiers;
 }
 

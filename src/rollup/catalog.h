@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "core/compat.h"
 #include "datatype/timestamp.h"
 #include "nodes/pg_list.h"
 #include "rollup/sql.h"
@@ -46,6 +47,7 @@ extern void aggwin_get_rollup(int32 rollup_id, RollupRow *row);
 extern int32 aggwin_rollup_of_view(Oid view, bool must_own);
 extern List *aggwin_tiers_of(const RollupRow *row);
 extern int	aggwin_level_of_view(int32 rollup_id, Oid view);
+pg_noreturn extern void aggwin_refuse_gap(int32 rollup_id, int level);
 extern bool aggwin_tiers_are_whole(const RollupRow *row);
 extern bool aggwin_rollup_is_whole(const RollupRow *row);
 extern PartsSeen aggwin_look_at_parts(void);

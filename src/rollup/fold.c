@@ -104,7 +104,7 @@ read_folded(Fold *fold, int level)
 					" WHERE b.rollup_id = $1 AND b.level = 0 AND t.level = $2",
 					SPI_OK_SELECT, 2, types, values, NULL);
 	if (SPI_processed != 1)
-		elog(ERROR, "rollup %d has no tier %d", fold->row.rollup_id, level);
+		aggwin_refuse_gap(fold->row.rollup_id, level);
 	fold->xip = aggwin_spi_value(1, &isnull);
 	fold->xmax = aggwin_spi_value(2, &isnull);
 	if (isnull)
@@ -297,7 +297,7 @@ store_folded(Fold *fold, double elapsed_ms)
 					" WHERE t.rollup_id = $1 AND t.level = $6",
 					SPI_OK_UPDATE, lengthof(types), types, values, nulls);
 	if (SPI_processed != 1)
-		elog(ERROR, "rollup %d has no tier %d", fold->row.rollup_id, fold->level);
+		aggwin_refuse_gap(fold->row.rollup_id, fold->level);
 }
 
 /* Take the locks; false if the rollup is gone meanwhile. */

@@ -25,6 +25,7 @@
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "commands/defrem.h"
+#include "core/spi_util.h"
 #include "lib/stringinfo.h"
 #include "nodes/makefuncs.h"
 #include "partitioning/partbounds.h"
@@ -76,7 +77,11 @@ bound_of(Oid partition)
 		elog(ERROR, "cache lookup failed for relation %u", partition);
 	value = SysCacheGetAttr(RELOID, tuple, Anum_pg_class_relpartbound, &isnull);
 	if (isnull)
-		elog(ERROR, "relation %u has no partition bound", partition);
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("table %s is not a partition any more", aggwin_relation_name(partition)),
+				 errdetail("Another session has detached it at the same time."),
+				 errhint("Try again.")));
 	bound = stringToNode(TextDatumGetCString(value));
 	ReleaseSysCache(tuple);
 	return castNode(PartitionBoundSpec, bound);
