@@ -5,11 +5,11 @@
 
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
-#include "commands/event_trigger.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "rollup/events.h"
 #include "utils/array.h"
 
 PG_FUNCTION_INFO_V1(aggwin_on_window_drop);
@@ -64,21 +64,19 @@ drop_windows(Datum ids)
 Datum
 aggwin_on_window_drop(PG_FUNCTION_ARGS)
 {
+	static KeptSql any = {.sql = "SELECT FROM aggwin.window LIMIT 1"};
+	static KeptSql lost = {.sql = LOST};
 	Sandbox		saved;
 
-	if (!CALLED_AS_EVENT_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("not called by event trigger manager")));
-
+	aggwin_check_event_trigger(fcinfo);
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_connect();
-	if (aggwin_spi_run("SELECT FROM aggwin.window LIMIT 1", SPI_OK_SELECT) > 0)
+	if (aggwin_spi_run_kept(&any, SPI_OK_SELECT, NULL) > 0)
 	{
 		Datum		ids;
 		bool		isnull;
 
-		aggwin_spi_run(LOST, SPI_OK_SELECT);
+		aggwin_spi_run_kept(&lost, SPI_OK_SELECT, NULL);
 		ids = aggwin_spi_value(1, &isnull);
 		if (!isnull)
 			drop_windows(ids);
