@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 use Aggwin::Session;
 
-my $ROWS = 120_000;
+my $ROWS = 60_000;
 my $BATCH = 500;
 
 my $node = PostgreSQL::Test::Cluster->new('backfill');

@@ -29,7 +29,8 @@ $node->safe_psql(
 	CREATE TABLE events (ts timestamptz, k int, v int);
 	CREATE INDEX ON events (ts);
 	SELECT aggwin.create_rollup('e', $$SELECT aggwin.time_bucket('1 minute', ts) AS bucket, k, count(*) AS n, sum(v) AS v
-		FROM events GROUP BY 1, 2$$, tiers => '{1 hour, 1 day}', refresh_interval => '50 ms')});
+		FROM events GROUP BY 1, 2$$, tiers => '{1 hour, 1 day}', refresh_interval => '50 ms');
+	SELECT aggwin.set_tier(tier, refresh_interval => '50 ms') FROM unnest('{e_1h, e_1d}'::regclass[]) AS tier});
 
 my $session = Aggwin::Session->new($node->connstr('postgres'), 'test');
 my %table = (
