@@ -220,10 +220,11 @@ aggwin_registered_mergeables(void)
 
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Mergeable  *row = read_row(tuple, RelationGetDescr(rel));
+		bool		isnull;
 
-		if (!row->preset)
-			rows = lappend(rows, row);
+		/* Asked after each DROP: presets are many. */
+		if (!DatumGetBool(heap_getattr(tuple, Anum_mergeable_preset, RelationGetDescr(rel), &isnull)))
+			rows = lappend(rows, read_row(tuple, RelationGetDescr(rel)));
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
