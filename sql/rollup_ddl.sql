@@ -423,7 +423,14 @@ SELECT DISTINCT owner FROM owners();
 INSERT INTO owned VALUES ('2024-01-01Z', 1);
 SELECT aggwin.refresh('owned_1h');
 SELECT sum FROM owned_1h;
+-- An owner that was changed while event triggers were off is followed after the next command.
+ALTER EVENT TRIGGER aggwin_on_ddl DISABLE;
 ALTER VIEW owned_1h OWNER TO regress_rollup_owner;
+ALTER EVENT TRIGGER aggwin_on_ddl ENABLE ALWAYS;
+SELECT * FROM owners();
+CREATE TABLE anything ();
+SELECT DISTINCT owner FROM owners();
+DROP TABLE anything;
 -- The table is another's, the rollup goes.
 DROP OWNED BY regress_rollup_owner;
 SELECT * FROM remains();
