@@ -377,7 +377,7 @@ aggwin_take_up_rows(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* What restores disable around the rows of a table is enabled at once. */
+/* What restores disable around the rows of a table of aggwin's own is enabled at once. */
 static void
 keep_triggers_enabled(void)
 {
@@ -385,9 +385,9 @@ keep_triggers_enabled(void)
 		.sql = "SELECT DISTINCT t.tgrelid::regclass::text, quote_ident(t.tgname), 'ALWAYS'"
 		" FROM pg_event_trigger_ddl_commands() AS d"
 		" JOIN pg_trigger AS t ON t.tgrelid = d.objid"
-		" WHERE d.classid = 'pg_class'::regclass AND t.tgenabled <> 'A' AND t.tgfoid IN ("
-		"'aggwin.guard()'::regprocedure, 'aggwin.take_up()'::regprocedure,"
-		" 'aggwin.restore_rollup()'::regprocedure, 'aggwin.restore_tier()'::regprocedure)",
+		" JOIN pg_class AS c ON c.oid = t.tgrelid JOIN pg_proc AS f ON f.oid = t.tgfoid"
+		" WHERE d.classid = 'pg_class'::regclass AND t.tgenabled <> 'A' AND NOT t.tgisinternal"
+		" AND c.relnamespace = 'aggwin'::regnamespace AND f.pronamespace = 'aggwin'::regnamespace",
 	};
 
 	aggwin_spi_run_kept(&disabled, SPI_OK_SELECT, NULL);
