@@ -58,28 +58,47 @@ return_rows(FunctionCallInfo fcinfo)
 
 /* Changes ------------------------------------------------------------------*/
 
+/*
+ * Under the snapshot of the query that calls: with one for each statement,
+ * retention could delete what follows a position between check and reading.
+ */
+static void
+read_only(const char *sql, int nargs, Oid *types, Datum *values)
+{
+	int			rc = SPI_execute_with_args(sql, nargs, types, values, NULL, true, 0);
+
+	if (rc != SPI_OK_SELECT)
+		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
+}
+
 /* Positions that a consumer can go on from: not those of which something is gone. */
 static void
 check_position(const WindowRow *window, int64 position)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(window->window_id)};
-	int64		expired;
+	int64		newest = 0;
+	int64		expired = 0;
 	bool		isnull;
 
+	read_only("SELECT w.position, w.expired_position FROM aggwin.window AS w WHERE w.window_id = $1",
+			  1, types, values);
+	/* It may be younger than the snapshot. */
+	if (SPI_processed > 0)
+	{
+		newest = DatumGetInt64(aggwin_spi_value(1, &isnull));
+		expired = DatumGetInt64(aggwin_spi_value(2, &isnull));
+	}
 	if (position < 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("a position must not be negative")));
-	if (position > window->position)
+	if (position > newest)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("position %lld has not been published yet", (long long) position),
 				 errdetail("The newest position of %s is %lld.",
-						   aggwin_relation_name(window->output), (long long) window->position)));
-	aggwin_spi_run_args("SELECT w.expired_position FROM aggwin.window AS w WHERE w.window_id = $1",
-						SPI_OK_SELECT, 1, types, values, NULL);
-	expired = DatumGetInt64(aggwin_spi_value(1, &isnull));
+						   aggwin_relation_name(window->output), (long long) newest)));
 	/* To begin with, whoever has seen nothing asks for what there is. */
 	if (position > 0 && position < expired)
 		ereport(ERROR,
@@ -128,19 +147,19 @@ aggwin_changes_since(PG_FUNCTION_ARGS)
 	values[0] = Int32GetDatum(window->window_id);
 	values[1] = PG_GETARG_DATUM(1);
 	values[2] = PG_GETARG_DATUM(2);
-	aggwin_spi_run_args(psprintf("SELECT e.position, e.window_start, e.window_end, e.revision, o.rank, o.op,"
-								 " CASE WHEN o.op IS NOT NULL THEN (SELECT to_jsonb(r) FROM (SELECT %1$s) AS r) END,"
-								 " e.emitted_at"
-								 " FROM (SELECT e.*, coalesce(sum(e.rows) OVER (ORDER BY e.position"
-								 " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before"
-								 " FROM (SELECT * FROM aggwin.emission AS e WHERE e.window_id = $1"
-								 " AND e.position > $2 ORDER BY e.position LIMIT $3) AS e) AS e"
-								 " LEFT JOIN %2$s AS o ON o.window_start = %3$s AND o.revision = e.revision"
-								 " AND o.op <> 'none'"
-								 " WHERE e.before < $3 ORDER BY e.position, o.rank, o.op",
-								 columns, aggwin_relation_name(output),
-								 aggwin_window_time(window->time, "e.window_start")),
-						SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	read_only(psprintf("SELECT e.position, e.window_start, e.window_end, e.revision, o.rank, o.op,"
+					   " CASE WHEN o.op IS NOT NULL THEN (SELECT to_jsonb(r) FROM (SELECT %1$s) AS r) END,"
+					   " e.emitted_at"
+					   " FROM (SELECT e.*, coalesce(sum(e.rows) OVER (ORDER BY e.position"
+					   " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before"
+					   " FROM (SELECT * FROM aggwin.emission AS e WHERE e.window_id = $1"
+					   " AND e.position > $2 ORDER BY e.position LIMIT $3) AS e) AS e"
+					   " LEFT JOIN %2$s AS o ON o.window_start = %3$s AND o.revision = e.revision"
+					   " AND o.op <> 'none'"
+					   " WHERE e.before < $3 ORDER BY e.position, o.rank, o.op",
+					   columns, aggwin_relation_name(output),
+					   aggwin_window_time(window->time, "e.window_start")),
+		  lengthof(types), types, values);
 	return_rows(fcinfo);
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();

@@ -268,7 +268,17 @@ store_seen(const Step *step)
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(step->rollup_id)};
 
-	aggwin_emit_run(step->snapshot, "UPDATE aggwin.tier AS t SET seen = pg_current_snapshot(),"
+	/*
+	 * A transaction that has stepped another rollup has a transaction id that the
+	 * snapshot takes for one that is done. What it writes from now on is not.
+	 */
+	aggwin_emit_run(step->snapshot, "UPDATE aggwin.tier AS t SET seen = ("
+					"SELECT format('%s:%s:%s', least(s.xmin, s.me), s.xmax,"
+					" array_to_string(ARRAY(SELECT x FROM (SELECT unnest(s.xip)"
+					" UNION SELECT s.me WHERE s.me < s.xmax) AS x(x) ORDER BY x), ','))::pg_snapshot"
+					" FROM (SELECT pg_snapshot_xmin(c) AS xmin, pg_snapshot_xmax(c) AS xmax,"
+					" ARRAY(SELECT pg_snapshot_xip(c)) AS xip, pg_current_xact_id() AS me"
+					" FROM pg_current_snapshot() AS c) AS s),"
 					" watched = (SELECT max(w.closed_to) FROM aggwin.window AS w WHERE w.rollup IN ("
 					"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = $1"
 					" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = $1 AND u.level > 0))"
@@ -434,7 +444,14 @@ aggwin_close_windows(PG_FUNCTION_ARGS)
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
 				 errmsg("aggwin.close_windows() needs isolation level READ COMMITTED"),
-				 errdetail("A window must hold all that is committed when it is closed.")));
+				 errdetail("A window must hold all that is committed when it is closed."),
+				 errhint("Call it in a transaction of its own.")));
+	if (TransactionIdIsValid(GetTopTransactionIdIfAny()))
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("aggwin.close_windows() cannot run in a transaction that has written"),
+				 errdetail("What the transaction adds later would not be told from what the windows hold."),
+				 errhint("Call it in a transaction of its own.")));
 	foreach(lc, rollups_with_windows(PG_ARGISNULL(0) ? InvalidOid : PG_GETARG_OID(0)))
 	{
 		bool		more;

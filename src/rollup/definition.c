@@ -132,7 +132,9 @@ aggwin_check_new_name(RangeVar *view, const char *what)
 				(errcode(ERRCODE_NAME_TOO_LONG),
 				 errmsg("the name \"%s\" is too long", view->relname),
 				 errdetail("Names can have %d bytes at most.", NAMEDATALEN - 1),
-				 errhint("Choose another name for the rollup, or add the tier with a name of its own.")));
+				 strcmp(what, "rollup") == 0
+				 ? errhint("Choose another name for the rollup, or add the tier with a name of its own.")
+				 : errhint("Choose a shorter name for the %s.", what)));
 
 	if (view->catalogname != NULL)
 		ereport(ERROR,
