@@ -68,6 +68,40 @@ compat_flatten_group_exprs(Query *query)
 #endif
 }
 
+/* After that, the entry for the grouping step, always the last, is of no use. */
+static inline void
+compat_drop_group_entry(Query *query)
+{
+#if PG_VERSION_NUM >= 180000
+	if (query->hasGroupRTE)
+	{
+		query->rtable = list_truncate(query->rtable, list_length(query->rtable) - 1);
+		query->hasGroupRTE = false;
+	}
+#endif
+}
+
+/* Have a query read something else, which needs no permissions of a relation. */
+static inline void
+compat_set_range_table(Query *query, List *entries)
+{
+	query->rtable = entries;
+#if PG_VERSION_NUM >= 160000
+	query->rteperminfos = NIL;
+#endif
+}
+
+/* May a role call a function? */
+static inline bool
+compat_may_execute(Oid funcid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, funcid, roleid, ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(funcid, roleid, ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
 /* A range; bounds that are out of order are an error. */
 static inline RangeType *
 compat_make_range(TypeCacheEntry *type, RangeBound *lower, RangeBound *upper)

@@ -20,6 +20,7 @@ int			aggwin_max_backoff = 300;
 int			aggwin_lock_timeout = 10000;
 int			aggwin_max_future = 86400;
 int			aggwin_repair_batch = 250000;
+int			aggwin_window_memory = 262144;
 bool		aggwin_strict_capture = false;
 int			aggwin_log_min_fold_duration = -1;
 
@@ -99,6 +100,18 @@ define_fold_settings(void)
 							NULL, NULL, NULL);
 }
 
+static void
+define_window_settings(void)
+{
+	DefineCustomIntVariable("aggwin.window_memory",
+							"Memory of one session for keeping overlapping windows up to date.",
+							"Beyond it, panes that leave a window are read once more, or, where aggregates can only be merged, windows are computed anew each time. Groups and what has to be kept of them count, too.",
+							&aggwin_window_memory,
+							262144, 1024, MAX_KILOBYTES,
+							PGC_SIGHUP, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+}
+
 /*
  * Not for everybody to set: where a table's owner relies on it to keep rows out
  * that a rollup cannot count, a writer must not turn it off.
@@ -120,6 +133,7 @@ aggwin_define_settings(void)
 {
 	define_worker_settings();
 	define_fold_settings();
+	define_window_settings();
 	define_capture_settings();
 	MarkGUCPrefixReserved("aggwin");
 }

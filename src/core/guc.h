@@ -15,6 +15,7 @@ extern int	aggwin_max_backoff; /* seconds */
 extern int	aggwin_lock_timeout;	/* milliseconds, 0 waits for ever */
 extern int	aggwin_max_future;	/* seconds */
 extern int	aggwin_repair_batch;
+extern int	aggwin_window_memory;	/* kilobytes */
 extern bool aggwin_strict_capture;
 extern int	aggwin_log_min_fold_duration;	/* milliseconds, -1 never logs */
 

@@ -35,6 +35,13 @@ aggwin_with_bounds(const WindowBounds *bounds, void (*step) (void *), void *arg)
 	PG_END_TRY();
 }
 
+/* The bounds, NULL while no window is being computed. */
+const WindowBounds *
+aggwin_current_bounds(void)
+{
+	return current;
+}
+
 static const WindowBounds *
 bounds(void)
 {

@@ -23,11 +23,13 @@
 #include "core/spi_util.h"
 #include "emit/plans.h"
 #include "emit/publish.h"
+#include "emit/running.h"
 #include "executor/spi.h"
 #include "portability/instr_time.h"
 #include "rollup/watch.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
+#include "utils/xid8.h"
 
 /* Windows and rows that one step deletes at most. */
 #define EXPIRE_WINDOWS 1000
@@ -53,6 +55,9 @@ typedef struct Closing
 	TimestampTz dirty_done;		/* ends up to this have been looked at */
 	int64		skipped;
 	int64		expired_position;
+	FullTransactionId version;	/* of the last step that has kept windows up to date */
+	WindowBounds *touched;		/* what has changed since then, ends inclusive */
+	int			ntouched;
 	bool		wrote;
 } Closing;
 
@@ -164,6 +169,50 @@ pass_over_empty(Closing *closing, TimestampTz until)
 		window->closed_to = Max(window->closed_to, Min(until, aggwin_grid_end(window, next)));
 }
 
+/* What has been stored for those who keep windows up to date. */
+static void
+read_touched(Closing *closing)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(closing->window->window_id)};
+	bool		isnull;
+
+	run(closing->step, "SELECT w.stepped_by, coalesce(lower(s), '-infinity'), coalesce(upper(s), 'infinity'), s IS NOT NULL"
+		" FROM aggwin.window AS w LEFT JOIN LATERAL unnest(w.stale) AS s ON true"
+		" WHERE w.window_id = $1", SPI_OK_SELECT, 1, types, values, NULL);
+	closing->touched = palloc(sizeof(WindowBounds) * SPI_processed);
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		Datum		version = SPI_getbinval(row, desc, 1, &isnull);
+		WindowBounds *touched = &closing->touched[closing->ntouched];
+
+		closing->version = isnull ? InvalidFullTransactionId : DatumGetFullTransactionId(version);
+		touched->start = DatumGetTimestampTz(SPI_getbinval(row, desc, 2, &isnull));
+		touched->end = DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &isnull));
+		closing->ntouched += DatumGetBool(SPI_getbinval(row, desc, 4, &isnull));
+	}
+}
+
+/* Where the rows of the window are to be had that ends at this time. */
+static const char *
+rows_of(Closing *closing, TimestampTz end, bool for_revision)
+{
+	const WindowRow *window = closing->window;
+	RunningRequest request = {
+		.window = window,
+		.bounds = {end - window->size, end},
+		.touched = closing->touched,
+		.ntouched = closing->ntouched,
+		.version = closing->version,
+		.for_revisions = for_revision,
+	};
+	const char *sql = aggwin_running_seek(&request);
+
+	return sql ? psprintf("(%s)", sql) : aggwin_relation_name(window->definition);
+}
+
 static void
 close_up_to(Closing *closing, TimestampTz until)
 {
@@ -181,6 +230,7 @@ close_up_to(Closing *closing, TimestampTz until)
 			step->more = true;
 			break;
 		}
+		closing->publisher.from = rows_of(closing, end, false);
 		has_rows = aggwin_publish_final(&closing->publisher, end, closing->last_had_rows) > 0;
 		closing->last_had_rows = has_rows;
 		closing->wrote = true;
@@ -255,6 +305,7 @@ revise(Closing *closing)
 				step->more = true;
 				return;
 			}
+			closing->publisher.from = rows_of(closing, end, true);
 			aggwin_publish_revision(&closing->publisher, end);
 			closing->dirty_done = end;
 		}
@@ -332,7 +383,7 @@ store(const Closing *closing, double elapsed_ms)
 	const WindowRow *window = closing->window;
 	const Publisher *publisher = &closing->publisher;
 	Oid			types[] = {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID, TIMESTAMPTZOID};
+	TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID, TIMESTAMPTZOID, BOOLOID};
 	Datum		values[] = {
 		Int32GetDatum(window->window_id), TimestampTzGetDatum(window->first_end),
 		TimestampTzGetDatum(window->closed_to), TimestampTzGetDatum(window->watermark),
@@ -340,17 +391,19 @@ store(const Closing *closing, double elapsed_ms)
 		Int64GetDatum(publisher->position), Int64GetDatum(closing->expired_position),
 		Int64GetDatum(publisher->closed), Int64GetDatum(publisher->revised),
 		Int64GetDatum(closing->skipped), Int64GetDatum(publisher->not_notified),
-		Float8GetDatum(elapsed_ms), TimestampTzGetDatum(window->closed_to - window->size)
+		Float8GetDatum(elapsed_ms), TimestampTzGetDatum(window->closed_to - window->size),
+		BoolGetDatum(aggwin_running_stored(window->window_id))
 	};
 
 	/* With infinite times for what is not known: the updated row has NULL. */
 	run(closing->step, "UPDATE aggwin.window AS w SET first_end = nullif($2, '-infinity'),"
 		" closed_to = nullif($3, '-infinity'), watermark = nullif($4, '-infinity'), active_at = $5,"
-		" dirty = w.dirty - tstzmultirange(tstzrange(NULL, $6, '(]')), stale = '{}',"
+		" dirty = w.dirty - tstzmultirange(tstzrange(NULL, $6, '(]')),"
+		" stale = CASE WHEN $15 THEN '{}' ELSE w.stale END,"
 		" latest_start = CASE WHEN isfinite($3) THEN $14 END,"
 		" latest_revision = (SELECT max(e.revision) FROM aggwin.emission AS e"
 		" WHERE e.window_id = w.window_id AND e.window_start = $14),"
-		" stepped_by = pg_current_xact_id(), position = $7,"
+		" stepped_by = CASE WHEN $15 THEN pg_current_xact_id() ELSE w.stepped_by END, position = $7,"
 		" expired_position = greatest(w.expired_position, $8),"
 		" closed = w.closed + $9, revised = w.revised + $10, skipped = w.skipped + $11,"
 		" not_notified = w.not_notified + $12, failing_since = NULL, last_duration_ms = $13,"
@@ -373,7 +426,6 @@ aggwin_close_window(Step *step, WindowRow *window)
 			.window = window,
 			.snapshot = step->snapshot,
 			.columns = aggwin_window_columns(window),
-			.from = aggwin_relation_name(window->definition),
 			.position = window->position,
 		},
 	};
@@ -386,6 +438,7 @@ aggwin_close_window(Step *step, WindowRow *window)
 	if (until != DT_NOBEGIN && begin(&closing, until))
 	{
 		closing.last_had_rows = last_had_rows(&closing);
+		read_touched(&closing);
 		if (may_revise(&closing, until))
 			revise(&closing);
 		skip(&closing, until);

@@ -88,6 +88,10 @@ CREATE FUNCTION aggwin.current_window_end() RETURNS timestamptz
 	LANGUAGE C STABLE PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'aggwin_current_window_end';
 COMMENT ON FUNCTION aggwin.current_window_end() IS 'end of the window that a query of create_window() is being run for';
 
+CREATE FUNCTION aggwin.running_groups(window_id integer) RETURNS SETOF record
+	LANGUAGE C STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'aggwin_running_groups';
+COMMENT ON FUNCTION aggwin.running_groups(integer) IS 'groups of the window that is being computed, kept up to date; for queries that the extension makes';
+
 CREATE FUNCTION aggwin.create_window(
 	name text,
 	query text,
