@@ -219,6 +219,21 @@ read_aggregates(RunningWindow *window, Oid owner)
 	return NULL;
 }
 
+/* What is kept for each group: of aggregates, of the order, of HAVING. */
+static void
+read_results(RunningWindow *window)
+{
+	List	   *exprs = list_concat_copy(window->query->aggregates, window->query->sort_exprs);
+	ListCell   *lc;
+
+	if (window->query->having)
+		exprs = lappend(exprs, window->query->having);
+	window->nresults = list_length(exprs);
+	window->results_by_value = palloc(Max(window->nresults, 1) * sizeof(bool));
+	foreach(lc, exprs)
+		window->results_by_value[foreach_current_index(lc)] = get_typbyval(exprType(lfirst(lc)));
+}
+
 static int64
 greatest_common_divisor(int64 a, int64 b)
 {
@@ -271,6 +286,7 @@ create(const WindowRow *row, const char **reason)
 		window->naggs = list_length(window->query->aggregates);
 		read_types(window);
 		*reason = read_aggregates(window, row->owner);
+		read_results(window);
 	}
 	MemoryContextSwitchTo(caller);
 	if (*reason == NULL)

@@ -74,7 +74,7 @@ aggwin_running_create_groups(RunningWindow *window)
 {
 	window->values_offset = MAXALIGN(offsetof(RunningGroup, keys) + window->nkeys * sizeof(NullableDatum));
 	window->results_offset = MAXALIGN(window->values_offset + window->naggs * sizeof(RunningValue));
-	window->stacks_offset = MAXALIGN(window->results_offset + window->naggs * sizeof(RunningResult));
+	window->stacks_offset = MAXALIGN(window->results_offset + window->nresults * sizeof(RunningResult));
 	window->group_size = window->stacks_offset + (window->nstacks > 0 ? sizeof(RunningStacks) : 0);
 	window->table = groups_create(window->content, 1024, window);
 	window->probe = MemoryContextAllocZero(window->content, window->group_size);
@@ -122,8 +122,9 @@ new_slot(RunningWindow *window)
 	{
 		if (window->aggs[i].kind >= RUNNING_INVERSE)
 			aggwin_running_start(&window->aggs[i], &values[i].state, window->content);
-		running_results(window, group)[i].isnull = true;
 	}
+	for (int i = 0; i < window->nresults; i++)
+		running_results(window, group)[i].isnull = true;
 	return group;
 }
 
@@ -171,9 +172,9 @@ aggwin_running_free_group(RunningWindow *window, RunningGroup *group)
 		if (!window->keys[i].by_value && !group->keys[i].isnull)
 			pfree(DatumGetPointer(group->keys[i].value));
 	}
-	for (int i = 0; i < window->naggs; i++)
+	for (int i = 0; i < window->nresults; i++)
 	{
-		if (!window->aggs[i].result_by_value && !results[i].isnull)
+		if (!window->results_by_value[i] && !results[i].isnull)
 			pfree(DatumGetPointer(results[i].value));
 		results[i].isnull = true;
 		results[i].version = 0;

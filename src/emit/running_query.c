@@ -363,7 +363,10 @@ read_limit(RunningQuery *query, Query *level)
 		Node	   *expr = get_sortgroupclause_expr(clause, level->targetList);
 
 		if (contain_mutable_functions(expr))
+		{
+			query->sort_exprs = NIL;
 			return;
+		}
 		query->sort_exprs = lappend(query->sort_exprs, copyObject(expr));
 	}
 	query->sort = copyObject(level->sortClause);

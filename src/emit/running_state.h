@@ -10,6 +10,7 @@
 #include "emit/bounds.h"
 #include "emit/running_aggregate.h"
 #include "emit/running_query.h"
+#include "nodes/execnodes.h"
 
 struct groups_hash;				/* running_groups.c */
 
@@ -105,10 +106,12 @@ typedef struct RunningWindow
 	int			ninputs;
 	int			naggs;
 	int			nstacks;		/* aggregates of RUNNING_STACKS */
+	int			nresults;		/* aggregates, and expressions over them */
 	bool		internal_stacks;	/* any with a state of type internal */
 	KeyType    *keys;
 	InputType  *inputs;
 	RunningAggregate *aggs;
+	bool	   *results_by_value;
 	Size		row_align;
 
 	/* What all of this is worth. A step begins with the version of the one before. */
@@ -227,6 +230,28 @@ extern void aggwin_running_merge_back(RunningWindow *window, RunningGroup *group
 extern void aggwin_running_clear_stacks(RunningWindow *window, RunningGroup *group);
 extern Datum aggwin_running_stacks_final(RunningWindow *window, RunningGroup *group,
 										 RunningAggregate *aggregate, bool *isnull);
+
+/* An expression over columns of groups */
+typedef struct RunningExpr
+{
+	ExprState  *state;
+	ExprContext *context;
+	Bitmapset  *columns;		/* that it needs, from 0 */
+	int16		length;
+	bool		by_value;
+} RunningExpr;
+
+/* running_output.c */
+extern const RunningResult *aggwin_running_result(RunningWindow *window, RunningGroup *group, int number);
+extern NullableDatum aggwin_running_column(RunningWindow *window, RunningGroup *group, int number);
+extern void aggwin_running_prepare(RunningExpr *expr, Node *node, TupleDesc desc);
+extern const RunningResult *aggwin_running_expr(RunningWindow *window, RunningGroup *group, int number,
+												RunningExpr *expr);
+extern void aggwin_running_release(RunningExpr *expr);
+
+/* running_choose.c */
+extern void aggwin_running_choose(RunningWindow *window, TupleDesc desc,
+								  void (*put) (RunningGroup *, void *), void *arg);
 
 /* running_move.c */
 extern void aggwin_running_empty(RunningWindow *window);
