@@ -222,7 +222,10 @@ capture_insert(RollupCapture *rollup, TriggerData *trigger)
 		invalidate(rollup, trigger, true, error->message);
 }
 
-/* Take the old rows away and add the new ones. */
+/*
+ * Take the old rows away and add the new ones. Of sessions, say where both are: a
+ * new one must not count where the old one cannot be taken away.
+ */
 static void
 difference_step(void *arg)
 {
@@ -233,7 +236,8 @@ difference_step(void *arg)
 		aggwin_collect_deltas(evaluation->rollup, evaluation->trigger,
 							  ROWS_REMOVED, evaluation->writer) &&
 		(!update || aggwin_collect_deltas(evaluation->rollup, evaluation->trigger,
-										  ROWS_ADDED, evaluation->writer));
+										  evaluation->rollup->spec->gap ? ROWS_CHANGED : ROWS_ADDED,
+										  evaluation->writer));
 }
 
 /* Append the deltas of a change. False if that is not possible, or fails. */
@@ -279,7 +283,8 @@ capture_change(RollupCapture *rollup, TriggerData *trigger)
 	if (tuplestore_tuple_count(trigger->tg_oldtable) == 0 ||
 		(update && update_is_unrelated(rollup, trigger)))
 		return;
-	if (rollup->subtracts && capture_difference(rollup, trigger, &failed))
+	if ((rollup->subtracts || rollup->spec->gap != NULL) &&
+		capture_difference(rollup, trigger, &failed))
 		return;
 	if (update && rollup->varlena_keys && !failed)
 		failed = !check_keys(rollup, trigger);

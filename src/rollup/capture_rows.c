@@ -69,6 +69,20 @@ negate(RollupCapture *rollup, Datum *values, const bool *isnull)
 	return true;
 }
 
+/*
+ * Sessions do not subtract. A delta without rows says that there has been a
+ * change, and where: rows of its key in its range are to be counted anew.
+ */
+static void
+forget_rows(RollupCapture *rollup, Datum *values, bool *isnull)
+{
+	int			rows = list_length(rollup->spec->keys);
+
+	values[rows] = Int64GetDatum(0);
+	for (int i = rows + 1; i < rollup->columns; i++)
+		isnull[i] = true;
+}
+
 /* Use one row's or group's values. False if they cannot be subtracted. */
 static bool
 use_values(RollupCapture *rollup, RowsUse use, DeltaWriter *writer,
@@ -79,11 +93,14 @@ use_values(RollupCapture *rollup, RowsUse use, DeltaWriter *writer,
 		aggwin_delta_check_key(writer, values, isnull);
 		return true;
 	}
-	if (use == ROWS_REMOVED)
+	/* A key that state never took is in no delta either. */
+	if (use == ROWS_REMOVED && !aggwin_delta_key_fits(writer, values, isnull))
+		return false;
+	if (use != ROWS_ADDED && rollup->spec->gap != NULL)
+		forget_rows(rollup, values, isnull);
+	else if (use == ROWS_REMOVED)
 	{
-		/* A key that state never took is in no delta either. */
-		if (!aggwin_delta_key_fits(writer, values, isnull) ||
-			!negate(rollup, values, isnull))
+		if (!negate(rollup, values, isnull))
 			return false;
 		/* What goes is no event. */
 		isnull[latest_column(rollup)] = true;

@@ -15,6 +15,7 @@ typedef enum RowsUse
 {
 	ROWS_ADDED,					/* new rows: their deltas */
 	ROWS_REMOVED,				/* old rows: deltas that take them away */
+	ROWS_CHANGED,				/* new rows: deltas that say where they are */
 	ROWS_KEYS					/* new rows: would state take their keys? */
 } RowsUse;
 

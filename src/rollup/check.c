@@ -12,7 +12,7 @@
  */
 #include "postgres.h"
 
-#include "rollup/spec.h"
+#include "rollup/check.h"
 
 #include "access/sysattr.h"
 #include "access/table.h"
@@ -26,7 +26,6 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/tlist.h"
 #include "parser/parse_node.h"
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
@@ -34,7 +33,6 @@
 #include "utils/lsyscache.h"
 #include "utils/regproc.h"
 #include "utils/rel.h"
-#include "utils/typcache.h"
 
 typedef struct CheckContext
 {
@@ -42,22 +40,23 @@ typedef struct CheckContext
 	Oid			source;
 } CheckContext;
 
-static int
-place(const char *text, int location)
+/* Within ereport(): where in the query's text. */
+int
+aggwin_place(const char *text, int location)
 {
 	if (location < 0)
 		return 0;
 	return errposition(pg_mbstrlen_with_len(text, location) + 1);
 }
 
-static void
-refuse(const char *text, int location, const char *construct, const char *hint)
+void
+aggwin_refuse(const char *text, int location, const char *construct, const char *hint)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("%s cannot be used in a rollup query", construct),
 			 hint ? errhint("%s", hint) : 0,
-			 place(text, location)));
+			 aggwin_place(text, location)));
 }
 
 /* The place of the first of some raw nodes that tells it. */
@@ -125,7 +124,7 @@ check_from(List *from, const char *text)
 				 errmsg("a rollup query must read a table"),
 				 errhint("Add a FROM clause that names the source table.")));
 	if (list_length(from) > 1)
-		refuse(text, raw_location(lsecond(from)), "a join",
+		aggwin_refuse(text, raw_location(lsecond(from)), "a join",
 			   "Join the rollup's view instead of its source.");
 
 	item = linitial(from);
@@ -134,18 +133,18 @@ check_from(List *from, const char *text)
 		case T_RangeVar:
 			break;
 		case T_JoinExpr:
-			refuse(text, raw_location(item), "a join",
+			aggwin_refuse(text, raw_location(item), "a join",
 				   "Join the rollup's view instead of its source.");
 			break;
 		case T_RangeSubselect:
-			refuse(text, raw_location(item), "a subquery in FROM",
+			aggwin_refuse(text, raw_location(item), "a subquery in FROM",
 				   "Name the source table itself; filters belong into WHERE.");
 			break;
 		case T_RangeTableSample:
-			refuse(text, raw_location(item), "TABLESAMPLE", NULL);
+			aggwin_refuse(text, raw_location(item), "TABLESAMPLE", NULL);
 			break;
 		default:
-			refuse(text, raw_location(item), "a function in FROM",
+			aggwin_refuse(text, raw_location(item), "a function in FROM",
 				   "Name the source table itself.");
 			break;
 	}
@@ -158,14 +157,14 @@ aggwin_check_raw_query(SelectStmt *stmt, const char *text)
 	ListCell   *lc;
 
 	if (stmt->withClause != NULL)
-		refuse(text, stmt->withClause->location, "WITH", NULL);
+		aggwin_refuse(text, stmt->withClause->location, "WITH", NULL);
 	if (stmt->op != SETOP_NONE)
-		refuse(text, raw_location((Node *) stmt->rarg), "a set operation",
+		aggwin_refuse(text, raw_location((Node *) stmt->rarg), "a set operation",
 			   "Create one rollup for each part and combine their views.");
 	if (stmt->valuesLists != NIL)
-		refuse(text, raw_location((Node *) stmt->valuesLists), "VALUES", NULL);
+		aggwin_refuse(text, raw_location((Node *) stmt->valuesLists), "VALUES", NULL);
 	if (stmt->intoClause != NULL)
-		refuse(text, raw_location((Node *) stmt->intoClause->rel), "INTO", NULL);
+		aggwin_refuse(text, raw_location((Node *) stmt->intoClause->rel), "INTO", NULL);
 	check_from(stmt->fromClause, text);
 	if (stmt->distinctClause != NIL)
 	{
@@ -174,27 +173,27 @@ aggwin_check_raw_query(SelectStmt *stmt, const char *text)
 
 		if (location < 0)
 			location = raw_location((Node *) stmt->targetList);
-		refuse(text, location, "DISTINCT",
+		aggwin_refuse(text, location, "DISTINCT",
 			   "The groups of a rollup are distinct already.");
 	}
 	foreach(lc, stmt->groupClause)
 	{
 		if (IsA(lfirst(lc), GroupingSet))
-			refuse(text, raw_location(lfirst(lc)),
+			aggwin_refuse(text, raw_location(lfirst(lc)),
 				   "GROUPING SETS, ROLLUP or CUBE",
 				   "Create a rollup for the finest grouping and apply grouping sets to its view.");
 	}
 	if (stmt->sortClause != NIL)
-		refuse(text, raw_location((Node *) stmt->sortClause), "ORDER BY",
+		aggwin_refuse(text, raw_location((Node *) stmt->sortClause), "ORDER BY",
 			   "Order the rows when you read the rollup's view.");
 	if (stmt->limitCount != NULL)
-		refuse(text, raw_location(stmt->limitCount), "LIMIT",
+		aggwin_refuse(text, raw_location(stmt->limitCount), "LIMIT",
 			   "Limit the rows when you read the rollup's view.");
 	if (stmt->limitOffset != NULL)
-		refuse(text, raw_location(stmt->limitOffset), "OFFSET",
+		aggwin_refuse(text, raw_location(stmt->limitOffset), "OFFSET",
 			   "Skip rows when you read the rollup's view.");
 	if (stmt->lockingClause != NIL)
-		refuse(text, raw_location((Node *) stmt->lockingClause),
+		aggwin_refuse(text, raw_location((Node *) stmt->lockingClause),
 			   "FOR UPDATE or FOR SHARE", NULL);
 }
 
@@ -239,16 +238,16 @@ check_aggregate(Aggref *aggref, CheckContext *context)
 						name),
 				 errdetail("It needs all rows at once; its parts cannot be merged."),
 				 errhint("%s", ordered_set_hint(name)),
-				 place(text, aggref->location)));
+				 aggwin_place(text, aggref->location)));
 	if (aggref->aggdistinct != NIL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("%s(DISTINCT …) cannot be used in a rollup query", name),
 				 errdetail("Distinct values of two parts cannot be told apart once they are counted."),
 				 errhint("%s", distinct_hint(name)),
-				 place(text, aggref->location)));
+				 aggwin_place(text, aggref->location)));
 	if (aggref->aggorder != NIL)
-		refuse(text, aggref->location, "ORDER BY inside an aggregate",
+		aggwin_refuse(text, aggref->location, "ORDER BY inside an aggregate",
 			   "Mergeable aggregates do not depend on the order of rows.");
 	if (!aggwin_decomposable(aggref))
 		ereport(ERROR,
@@ -257,7 +256,7 @@ check_aggregate(Aggref *aggref, CheckContext *context)
 						format_procedure(aggref->aggfnoid)),
 				 errdetail("aggwin does not know how to merge its parts."),
 				 errhint("%s", mergeable_hint(aggref->aggfnoid)),
-				 place(text, aggref->location)));
+				 aggwin_place(text, aggref->location)));
 }
 
 static bool
@@ -296,7 +295,7 @@ refuse_not_immutable(const char *text, int location, const char *what, Oid funci
 					what),
 			 errdetail("What it returns may depend on the time or on settings of the session, so rows would not count the same when they are counted again."),
 			 errhint("%s", immutable_hint(funcid)),
-			 place(text, location)));
+			 aggwin_place(text, location)));
 }
 
 /* Some text forms count as immutable, but settings change them. */
@@ -335,7 +334,7 @@ check_text_form(CoerceViaIO *cast, CheckContext *context)
 						format_type_be(exprType((Node *) cast->arg))),
 				 errdetail("It depends on the settings extra_float_digits or bytea_output."),
 				 errhint("Use a form that does not, for example value::numeric or encode(value, 'hex')."),
-				 place(context->text, cast->location)));
+				 aggwin_place(context->text, cast->location)));
 }
 
 static void
@@ -344,10 +343,10 @@ check_column(Var *var, CheckContext *context)
 	const char *text = context->text;
 
 	if (var->varattno == InvalidAttrNumber)
-		refuse(text, var->location, "a whole-row reference",
+		aggwin_refuse(text, var->location, "a whole-row reference",
 			   "Name the columns that are needed.");
 	if (var->varattno < 0)
-		refuse(text, var->location, "a system column", NULL);
+		aggwin_refuse(text, var->location, "a system column", NULL);
 	else
 	{
 		Relation	rel = table_open(context->source, NoLock);
@@ -355,7 +354,7 @@ check_column(Var *var, CheckContext *context)
 											  var->varattno - 1);
 
 		if (compat_is_virtual_generated(att->attgenerated))
-			refuse(text, var->location, "a virtual generated column",
+			aggwin_refuse(text, var->location, "a virtual generated column",
 				   "Use its expression instead, or make the column STORED.");
 		table_close(rel, NoLock);
 	}
@@ -373,18 +372,18 @@ check_walker(Node *node, CheckContext *context)
 	switch (nodeTag(node))
 	{
 		case T_SubLink:
-			refuse(text, ((SubLink *) node)->location, "a subquery",
+			aggwin_refuse(text, ((SubLink *) node)->location, "a subquery",
 				   "Join or filter when you read the rollup's view.");
 			break;
 		case T_WindowFunc:
-			refuse(text, ((WindowFunc *) node)->location, "a window function",
+			aggwin_refuse(text, ((WindowFunc *) node)->location, "a window function",
 				   "Apply it to the rollup's view.");
 			break;
 		case T_GroupingFunc:
-			refuse(text, ((GroupingFunc *) node)->location, "GROUPING", NULL);
+			aggwin_refuse(text, ((GroupingFunc *) node)->location, "GROUPING", NULL);
 			break;
 		case T_Param:
-			refuse(text, ((Param *) node)->location, "a parameter", NULL);
+			aggwin_refuse(text, ((Param *) node)->location, "a parameter", NULL);
 			break;
 		case T_SQLValueFunction:
 			refuse_not_immutable(text, ((SQLValueFunction *) node)->location,
@@ -402,11 +401,11 @@ check_walker(Node *node, CheckContext *context)
 			break;
 		case T_FuncExpr:
 			if (((FuncExpr *) node)->funcretset)
-				refuse(text, exprLocation(node), "a set-returning function", NULL);
+				aggwin_refuse(text, exprLocation(node), "a set-returning function", NULL);
 			break;
 		case T_OpExpr:
 			if (((OpExpr *) node)->opretset)
-				refuse(text, exprLocation(node), "a set-returning operator", NULL);
+				aggwin_refuse(text, exprLocation(node), "a set-returning operator", NULL);
 			break;
 		default:
 			break;
@@ -416,143 +415,6 @@ check_walker(Node *node, CheckContext *context)
 		refuse_not_immutable(text, exprLocation(node),
 							 psprintf("function %s", format_procedure(funcid)), funcid);
 	return expression_tree_walker(node, check_walker, context);
-}
-
-/* Columns that only the primary key lets stand outside of GROUP BY. */
-typedef struct UngroupedContext
-{
-	List	   *keys;
-	const char *text;
-} UngroupedContext;
-
-static bool
-ungrouped_walker(Node *node, UngroupedContext *context)
-{
-	ListCell   *lc;
-
-	if (node == NULL || IsA(node, Aggref))
-		return false;
-	foreach(lc, context->keys)
-	{
-		if (equal(node, lfirst(lc)))
-			return false;
-	}
-	if (IsA(node, Var))
-		refuse(context->text, ((Var *) node)->location,
-			   "a column outside of GROUP BY and aggregates",
-			   "Add the column to GROUP BY.");
-	return expression_tree_walker(node, ungrouped_walker, context);
-}
-
-static void
-refuse_time_bucket_args(const char *text, int location)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-			 errmsg("width, origin and time zone of a rollup's time_bucket must be constants and not NULL"),
-			 place(text, location)));
-}
-
-static void
-check_time_key(FuncExpr *call, const char *text)
-{
-	int			number = 0;
-	FuncExpr   *folded;
-	FuncExpr   *trial;
-	ListCell   *lc;
-
-	folded = (FuncExpr *) eval_const_expressions(NULL, (Node *) call);
-	/* With a NULL among its arguments the call is one. */
-	if (!IsA(folded, FuncExpr) && contain_var_clause((Node *) call))
-		refuse_time_bucket_args(text, call->location);
-	if (!IsA(folded, FuncExpr) || !contain_var_clause(lsecond(folded->args)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("the time of a rollup's time_bucket must come from the source"),
-				 errhint("Pass a column that holds the time of the event."),
-				 place(text, call->location)));
-
-	foreach(lc, folded->args)
-	{
-		Node	   *arg = lfirst(lc);
-
-		if (++number == 2)
-			continue;
-		if (!IsA(arg, Const) || ((Const *) arg)->constisnull)
-			refuse_time_bucket_args(text, exprLocation(arg) >= 0 ?
-									exprLocation(arg) : call->location);
-	}
-
-	/* Call it once: what it has against its arguments is said now. */
-	trial = copyObject(folded);
-	lsecond(trial->args) = makeConst(exprType(lsecond(folded->args)), -1, InvalidOid,
-									 get_typlen(exprType(lsecond(folded->args))),
-									 (Datum) 0, false, true);
-	(void) eval_const_expressions(NULL, (Node *) trial);
-}
-
-static void
-check_keys(Query *query, const char *text)
-{
-	UngroupedContext ungrouped = {NIL, text};
-	FuncExpr   *time_key = NULL;
-	ListCell   *lc;
-
-	foreach(lc, query->groupClause)
-	{
-		SortGroupClause *clause = lfirst_node(SortGroupClause, lc);
-		Node	   *key = get_sortgroupclause_expr(clause, query->targetList);
-		FuncExpr   *call = aggwin_time_key(key);
-		TypeCacheEntry *type;
-
-		if (call != NULL)
-		{
-			if (time_key != NULL)
-				ereport(ERROR,
-						(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-						 errmsg("a rollup query can have only one time key"),
-						 errdetail("GROUP BY has a second time_bucket call."),
-						 place(text, call->location)));
-			time_key = call;
-			check_time_key(call, text);
-		}
-
-		if (get_typtype(exprType(key)) == TYPTYPE_PSEUDO)
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("a rollup cannot be grouped by values of type %s",
-							format_type_be(exprType(key))),
-					 errdetail("No column can be of that type, so groups cannot be stored."),
-					 errhint("Group by the fields instead."),
-					 place(text, exprLocation(key))));
-		type = lookup_type_cache(exprType(key), TYPECACHE_CMP_PROC);
-		if (!OidIsValid(type->cmp_proc))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("a rollup cannot be grouped by values of type %s",
-							format_type_be(exprType(key))),
-					 errdetail("The type has no order, so groups cannot be found by an index."),
-					 errhint("Group by a cast to text."),
-					 place(text, exprLocation(key))));
-		ungrouped.keys = lappend(ungrouped.keys, key);
-	}
-
-	if (time_key == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
-				 errmsg("a rollup query needs a time key"),
-				 errdetail("None of the GROUP BY expressions is a call of aggwin.time_bucket."),
-				 errhint("Add, for example, aggwin.time_bucket('1 minute', ts) to GROUP BY.")));
-	if (list_length(query->groupClause) > INDEX_MAX_KEYS)
-		ereport(ERROR,
-				(errcode(ERRCODE_TOO_MANY_COLUMNS),
-				 errmsg("a rollup query can have at most %d GROUP BY expressions",
-						INDEX_MAX_KEYS)));
-
-	foreach(lc, query->targetList)
-		(void) ungrouped_walker((Node *) lfirst_node(TargetEntry, lc)->expr,
-								&ungrouped);
-	(void) ungrouped_walker(query->havingQual, &ungrouped);
 }
 
 /* Refuse by meaning, and return the source. The source is locked already. */
@@ -566,15 +428,15 @@ aggwin_check_query(Query *query, const char *text)
 	Assert(query->commandType == CMD_SELECT);
 	if (list_length(query->jointree->fromlist) != 1 ||
 		!IsA(linitial(query->jointree->fromlist), RangeTblRef))
-		refuse(text, -1, "a join", NULL);
+		aggwin_refuse(text, -1, "a join", NULL);
 	ref = linitial_node(RangeTblRef, query->jointree->fromlist);
 	rte = rt_fetch(ref->rtindex, query->rtable);
 	if (rte->rtekind != RTE_RELATION)
-		refuse(text, -1, "anything but a table in FROM", NULL);
+		aggwin_refuse(text, -1, "anything but a table in FROM", NULL);
 	context.source = rte->relid;
 	aggwin_check_source(rte->relid);
 	if (!rte->inh && get_rel_relkind(rte->relid) == RELKIND_PARTITIONED_TABLE)
-		refuse(text, -1, "ONLY with a partitioned table", "Without it the rows of its partitions count.");
+		aggwin_refuse(text, -1, "ONLY with a partitioned table", "Without it the rows of its partitions count.");
 
 	compat_flatten_group_exprs(query);
 	(void) check_walker((Node *) query->targetList, &context);
@@ -587,6 +449,6 @@ aggwin_check_query(Query *query, const char *text)
 		contain_mutable_functions(query->havingQual))
 		refuse_not_immutable(text, -1, "an expression", InvalidOid);
 
-	check_keys(query, text);
+	aggwin_check_keys(query, text);
 	return context.source;
 }

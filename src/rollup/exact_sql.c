@@ -34,8 +34,8 @@ aggwin_may_be_inexact(const RollupSpec *spec)
 }
 
 /* Are all partials of a row exact; of a group of rows "u", if alias is NULL? */
-static char *
-all_exact(const RollupSpec *spec, const char *alias)
+char *
+aggwin_sql_all_exact(const RollupSpec *spec, const char *alias)
 {
 	StringInfoData s;
 	int			i = 0;
@@ -69,7 +69,7 @@ spans_of_buckets(const RollupSpec *spec, const Tier *tier)
 char *
 aggwin_sql_returning_exact(const RollupSpec *spec, const char *alias)
 {
-	return psprintf(" RETURNING %s.bucket, %s AS exact", alias, all_exact(spec, alias));
+	return psprintf(" RETURNING %s.bucket, %s AS exact", alias, aggwin_sql_all_exact(spec, alias));
 }
 
 /* Two columns, spans and nulls: of the groups in "stored" that are not exact. */
@@ -120,6 +120,6 @@ aggwin_sql_inexact_pending(const RollupSpec *spec, const RollupNames *names, int
 					 level, spans_of_buckets(spec, tier), stored, tier->state);
 	foreach(lc, aggwin_tier_keys(spec, tier))
 		appendStringInfo(&s, ", u.k%d", lfirst_int(lc));
-	appendStringInfo(&s, " HAVING NOT %s) AS b) AS x)", all_exact(spec, NULL));
+	appendStringInfo(&s, " HAVING NOT %s) AS b) AS x)", aggwin_sql_all_exact(spec, NULL));
 	return s.data;
 }

@@ -255,13 +255,15 @@ move_pending(Fold *fold)
 	if (fold->level > 0 && any_invalid)
 		aggwin_repair_above(fold);
 	else if (any_invalid || (any_failed && fold->to_repair == REPAIR_ALL))
-		aggwin_repair(fold);
+		aggwin_repair(fold, true);
+	else if (any_delta && fold->spec->gap != NULL)
+		aggwin_repair(fold, false);
 	if (any_failed && fold->to_repair == REPAIR_AGAIN)
 		aggwin_repair_again(fold);
-	if (any_delta && fold->level == 0)
-		merge(fold);
-	else if (any_delta)
+	if (any_delta && fold->level > 0)
 		merge_above(fold);
+	else if (any_delta && fold->spec->gap == NULL)
+		merge(fold);
 	aggwin_keep_boundaries(fold);
 }
 

@@ -71,7 +71,7 @@ extern void aggwin_fold_run(Fold *fold, const char *sql, int expected, int nargs
 extern void aggwin_add_mark(Fold *fold, char kind, int level, Datum spans, bool nulls,
 							const char *error);
 
-extern void aggwin_repair(Fold *fold);	/* repair.c */
+extern void aggwin_repair(Fold *fold, bool invalid);	/* repair.c */
 extern void aggwin_repair_again(Fold *fold);
 extern void aggwin_repair_above(Fold *fold);
 extern void aggwin_keep_boundaries(Fold *fold); /* retain.c */

@@ -61,8 +61,8 @@ aggwin_sql_kept_marks(const RollupNames *names, int level)
 }
 
 /* What the clock allows as watermark, in "latest". */
-static char *
-watermark(const RollupSpec *spec, const char *old, const char *max_future)
+char *
+aggwin_sql_watermark(const RollupSpec *spec, const char *old, const char *max_future)
 {
 	if (spec->time->clock == NULL)
 		return psprintf("greatest(%s::%s, max(latest))::text",
@@ -167,7 +167,7 @@ aggwin_sql_merge(const RollupSpec *spec, const RollupNames *names, bool closed,
 					" coalesce(aggwin.bigint_sum(abs(u.n)) FILTER (WHERE %4$s), 0)%5$s FROM gone AS u",
 					aggwin_tier(names, 0)->delta,
 					merge_into(spec, names, 0, closed ? psprintf("NOT %s", late) : NULL, kept),
-					watermark(spec, "$3", "$4"), late, left_to_do(spec, names, 0));
+					aggwin_sql_watermark(spec, "$3", "$4"), late, left_to_do(spec, names, 0));
 }
 
 /* The same of a level above: the numbers of rows and of deltas, and the end. $1 expired */
@@ -194,7 +194,8 @@ aggwin_sql_take_invalid(const RollupNames *names, bool failed)
 {
 	return psprintf("WITH gone AS (DELETE FROM %s AS i WHERE %s AND " AGGWIN_BASE_INVALID "%s"
 					" RETURNING i.spans, i.nulls, i.xid)"
-					" SELECT range_agg(g.spans) - coalesce($3, '{}'), bool_or(g.nulls) AND NOT $4,"
+					" SELECT coalesce(range_agg(g.spans), '{}') - coalesce($3, '{}'),"
+					" coalesce(bool_or(g.nulls), false) AND NOT $4,"
 					" count(*) FILTER (WHERE g.xid < " AGGWIN_LAST_XID " AND"
 					" (g.spans && coalesce($3, '{}') OR g.nulls AND $4))"
 					" FROM gone AS g",
@@ -281,7 +282,7 @@ aggwin_sql_recompute(const RollupSpec *spec, const RollupNames *names)
 					" stored AS (INSERT INTO %2$s (%3$s) SELECT %3$s FROM fresh ORDER BY bucket)"
 					" SELECT coalesce(aggwin.bigint_sum(n), 0), %4$s FROM fresh",
 					aggwin_sql_groups_in_spans(spec, names->source, "$1", "$2", "$5", true),
-					aggwin_tier(names, 0)->state, columns, watermark(spec, "$3", "$4"));
+					aggwin_tier(names, 0)->state, columns, aggwin_sql_watermark(spec, "$3", "$4"));
 }
 
 /*

@@ -38,6 +38,8 @@ extern char *aggwin_sql_discard_delta_above(const RollupNames *names, int level)
 extern char *aggwin_sql_rebuild(const RollupSpec *spec, const RollupNames *names, int level);
 
 /* either */
+extern char *aggwin_sql_watermark(const RollupSpec *spec, const char *old,
+								  const char *max_future);
 extern char *aggwin_sql_add_mark(const RollupNames *names, char kind, int level);
 
 #endif							/* AGGWIN_FOLD_SQL_H */

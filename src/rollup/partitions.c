@@ -284,7 +284,8 @@ static char *
 up_to_now(const RollupSpec *spec, const RollupNames *names)
 {
 	StringInfoData s;
-	const char *finite = spec->time->clock ? "WHERE isfinite(b.bucket)" : "";
+	const char *bucket = spec->gap != NULL ? "upper(b.bucket)" : "b.bucket";
+	char	   *finite = spec->time->clock ? psprintf("WHERE isfinite(%s)", bucket) : "";
 	const Tier *base = aggwin_tier(names, 0);
 
 	initStringInfo(&s);
@@ -293,10 +294,10 @@ up_to_now(const RollupSpec *spec, const RollupNames *names)
 	if (spec->time->clock != NULL)
 		appendStringInfo(&s, "SELECT %s AS until UNION ALL ",
 						 aggwin_sql_bucket_end(spec, base, spec->time->clock));
-	appendStringInfo(&s, "(SELECT coalesce(%1$s, %5$s) AS until FROM %2$s AS b %4$s ORDER BY b.bucket DESC NULLS LAST LIMIT 1)"
-					 " UNION ALL (SELECT coalesce(%1$s, %5$s) FROM %3$s AS b %4$s ORDER BY b.bucket DESC NULLS LAST LIMIT 1)) AS t)",
-					 aggwin_sql_bucket_end(spec, base, "b.bucket"), base->state, base->delta,
-					 finite, spec->time->highest);
+	appendStringInfo(&s, "(SELECT coalesce(%1$s, %5$s) AS until FROM %2$s AS b %4$s ORDER BY %6$s DESC NULLS LAST LIMIT 1)"
+					 " UNION ALL (SELECT coalesce(%1$s, %5$s) FROM %3$s AS b %4$s ORDER BY %6$s DESC NULLS LAST LIMIT 1)) AS t)",
+					 aggwin_sql_bucket_end(spec, base, bucket), base->state, base->delta,
+					 finite, spec->time->highest, bucket);
 	return s.data;
 }
 

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
@@ -109,6 +110,32 @@ create_guard(const char *table, int32 rollup_id)
 }
 
 /*
+ * The key of state, the bucket first, since buckets are what readers ask for. Of
+ * sessions, folds ask for those of one key, in order, and readers for those that
+ * overlap some time.
+ */
+static void
+create_state_indexes(const char *state, const RollupSpec *spec)
+{
+	StringInfoData keys;
+
+	initStringInfo(&keys);
+	if (spec->gap == NULL)
+		appendStringInfoString(&keys, aggwin_sql_key_columns(spec, NULL));
+	else
+	{
+		for (int i = 1; i < list_length(spec->keys); i++)
+			appendStringInfo(&keys, "k%d, ", i);
+		appendStringInfoString(&keys, "bucket");
+	}
+	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
+							state, keys.data), SPI_OK_UTILITY);
+	if (spec->gap != NULL)
+		aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s USING gist (bucket)", state),
+					   SPI_OK_UTILITY);
+}
+
+/*
  * Create state, delta and invalid of row->rollup_id, and set their ids in row.
  * Called as superuser; the tables are given to the owner at once.
  *
@@ -132,8 +159,7 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *state_c
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (%s) WITH (fillfactor = %d)",
 							state, state_columns, state_fillfactor(spec, refresh_interval)),
 				   SPI_OK_UTILITY);
-	aggwin_spi_run(psprintf("CREATE UNIQUE INDEX ON aggwin.%s (%s) NULLS NOT DISTINCT",
-							state, aggwin_sql_key_columns(spec, NULL)), SPI_OK_UTILITY);
+	create_state_indexes(state, spec);
 	aggwin_spi_run(psprintf("ALTER TABLE aggwin.%s ALTER xid SET (n_distinct = -1)", delta),
 				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", delta), SPI_OK_UTILITY);

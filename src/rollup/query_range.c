@@ -550,6 +550,12 @@ aggwin_query_range(PG_FUNCTION_ARGS)
 	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(&row), true);
 	query.spec = aggwin_load_spec(row.definition);
 	aggwin_sandbox_leave(&saved);
+	if (query.spec->gap != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("query_range() cannot read a rollup by session"),
+				 errdetail("Sessions are not made of steps of time."),
+				 errhint("Read the view, with a condition such as session && tstzrange(…, …).")));
 	/* Text is read as the session reads it. */
 	read_arguments(fcinfo, &query);
 

@@ -32,6 +32,7 @@
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "rollup/fold_sql.h"
+#include "rollup/session_sql.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
@@ -54,9 +55,12 @@ typedef struct Extent
 	Datum		now;
 	Datum		later;
 	bool		nulls;			/* of all and now */
+	bool		any;			/* is there anything in all, or nulls? */
 	bool		any_later;
 	int64		budget;			/* rows to repair now, 0 for all */
 	int64		rows;			/* how many were repaired, or counted */
+	int64		islands;		/* of sessions: computed beside the spans */
+	int64		refused;		/* of sessions: kept although rows have changed */
 } Extent;
 
 static Datum
@@ -179,10 +183,13 @@ recompute(Fold *fold, Oid *types, Datum *values, const char *nulls)
 	 * The planner cannot tell how many rows there are in spans and takes them
 	 * for a few, which it would sort; hashing them takes half the time.
 	 */
-	aggwin_pin("enable_sort", "off");
+	if (fold->spec->gap == NULL)
+		aggwin_pin("enable_sort", "off");
 	PG_TRY();
 	{
-		aggwin_fold_run(fold, aggwin_sql_recompute(fold->spec, &fold->names),
+		aggwin_fold_run(fold, fold->spec->gap != NULL
+						? aggwin_sql_fold_sessions(fold->spec, &fold->names)
+						: aggwin_sql_recompute(fold->spec, &fold->names),
 						SPI_OK_SELECT, 5, types, values, nulls);
 		AtEOXact_GUC(false, guc_level);
 	}
@@ -218,11 +225,17 @@ compute(void *arg)
 	char		nulls[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' ', ' ', '\0'};
 	bool		isnull;
 
-	aggwin_fold_run(fold, aggwin_sql_discard_state(fold->spec, &fold->names, 0),
-					SPI_OK_DELETE, 2, types, values, NULL);
+	if (fold->spec->gap == NULL)
+		aggwin_fold_run(fold, aggwin_sql_discard_state(fold->spec, &fold->names, 0),
+						SPI_OK_DELETE, 2, types, values, NULL);
 	recompute(fold, types, values, nulls);
 	extent->rows = DatumGetInt64(aggwin_spi_value(1, &isnull));
 	fold->watermark = aggwin_spi_value(2, &fold->no_watermark);
+	if (fold->spec->gap != NULL)
+	{
+		extent->islands = DatumGetInt64(aggwin_spi_value(3, &isnull));
+		extent->refused = DatumGetInt64(aggwin_spi_value(4, &isnull));
+	}
 }
 
 /* Repair now, or return the error if that fails for a row's values. */
@@ -245,8 +258,11 @@ attempt(Fold *fold, Extent *extent)
 	if (aggwin_top_level(&fold->names) > 0)
 		aggwin_add_mark(fold, 'i', 1, extent->now, extent->nulls, NULL);
 	fold->rows += extent->rows;
-	fold->backfilled = Max(fold->backfilled, 0) + extent->rows;
-	fold->repairs++;
+	fold->refused_repairs += extent->refused;
+	if (extent->any)
+		fold->backfilled = Max(fold->backfilled, 0) + extent->rows;
+	if (extent->any || extent->islands > 0)
+		fold->repairs++;
 	return NULL;
 }
 
@@ -281,10 +297,52 @@ discard_delta(Fold *fold, const Extent *extent)
 	fold->wrote = true;
 }
 
-/* Repair the base, or a part of it. */
-void
-aggwin_repair(Fold *fold)
+/*
+ * Of sessions: remove the pending deltas, which have been put into state with the
+ * repair, or are in the spans that it leaves behind.
+ */
+static void
+take_deltas(Fold *fold)
 {
+	Oid			types[] = {XID8ARRAYOID, XID8OID, TEXTOID, INTERVALOID, fold->spans_type};
+	Datum		values[] = {fold->xip, fold->xmax, fold->watermark, fold->max_future, fold->closed};
+	char		nulls[] = {' ', ' ', fold->no_watermark ? 'n' : ' ', ' ', fold->closed ? ' ' : 'n', '\0'};
+	int			guc_level = NewGUCNestLevel();
+	bool		isnull;
+
+	/* As for the merge of buckets: only the index skips dead rows. */
+	aggwin_pin("enable_seqscan", "off");
+	aggwin_fold_run(fold, aggwin_sql_take_session_deltas(fold->spec, &fold->names),
+					SPI_OK_SELECT, lengthof(types), types, values, nulls);
+	AtEOXact_GUC(false, guc_level);
+	fold->rows += DatumGetInt64(aggwin_spi_value(1, &isnull));
+	fold->watermark = aggwin_spi_value(2, &fold->no_watermark);
+	fold->late_dropped += DatumGetInt64(aggwin_spi_value(3, &isnull));
+	fold->wrote = true;
+}
+
+/* Of sessions: what has failed is about pending deltas, too. */
+static void
+add_extent_of_deltas(Fold *fold, Extent *extent)
+{
+	Oid			types[] = {XID8ARRAYOID, XID8OID, fold->spans_type};
+	Datum		values[] = {fold->xip, fold->xmax, extent->now};
+	bool		isnull;
+
+	aggwin_fold_run(fold, aggwin_sql_session_extent(fold->spec, &fold->names),
+					SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	extent->now = copy_spans(aggwin_spi_value(1, &isnull));
+	extent->nulls = extent->nulls || DatumGetBool(aggwin_spi_value(2, &isnull));
+}
+
+/*
+ * Repair the base, or a part of it. Of sessions, pending deltas are put into state
+ * with it, for what is computed depends on them; invalid tells whether there are spans.
+ */
+void
+aggwin_repair(Fold *fold, bool invalid)
+{
+	bool		of_sessions = fold->spec->gap != NULL;
 	Oid			types[] = {XID8ARRAYOID, XID8OID, fold->spans_type, BOOLOID};
 	Datum		values[] = {fold->xip, fold->xmax, fold->frozen, BoolGetDatum(fold->frozen_nulls)};
 	char		nulls[] = {' ', ' ', fold->frozen ? ' ' : 'n', ' ', '\0'};
@@ -297,12 +355,18 @@ aggwin_repair(Fold *fold)
 	extent.all = copy_spans(aggwin_spi_value(1, &isnull));
 	extent.nulls = DatumGetBool(aggwin_spi_value(2, &isnull));
 	fold->refused_repairs += DatumGetInt64(aggwin_spi_value(3, &isnull));
-	discard_delta(fold, &extent);
+	extent.any = invalid;
+	if (!of_sessions)
+		discard_delta(fold, &extent);
 
 	extent.budget = fold->to_repair == REPAIR_ALL ? 0 : aggwin_repair_batch;
 	error = attempt(fold, &extent);
+	if (error && of_sessions)
+		add_extent_of_deltas(fold, &extent);
 	if (error)
 		put_back(fold, &extent, error);
+	if (of_sessions)
+		take_deltas(fold);
 	if (extent.any_later)
 	{
 		aggwin_add_mark(fold, 'i', 0, extent.later, false, NULL);
@@ -330,7 +394,9 @@ repair_failed(Fold *fold, Extent *extent)
 {
 	ErrorData  *error;
 
-	discard_delta(fold, extent);
+	extent->any = true;
+	if (fold->spec->gap == NULL)
+		discard_delta(fold, extent);
 	error = attempt(fold, extent);
 	if (error && aggwin_catch(count_rows, extent) != NULL)
 	{

@@ -41,6 +41,11 @@ move_boundary(Fold *fold, char kind, int level, int whole_level, const Tier *gri
 	const char *invalid = fold->names.invalid;
 	char	   *sql;
 
+	/* Sessions have no grid, but a boundary that each fold moves would be one too many. */
+	char	   *grid_time = fold->spec->gap != NULL
+		? psprintf("aggwin.time_bucket(%s, %s)", fold->spec->gap, time)
+		: aggwin_sql_bucket(fold->spec, grid, time);
+
 	sql = psprintf("WITH new AS MATERIALIZED (SELECT %1$s(NULL, %2$s)::%3$s AS spans),"
 				   " old AS (SELECT i.spans FROM %4$s AS i WHERE i.xid >= " AGGWIN_LAST_XID
 				   " AND i.kind = '%5$c' AND i.level = %6$d),"
@@ -54,7 +59,7 @@ move_boundary(Fold *fold, char kind, int level, int whole_level, const Tier *gri
 				   " INSERT INTO %4$s (kind, level, spans, nulls, captured_at, xid)"
 				   " SELECT '%5$c', %6$d, m.spans, false, statement_timestamp(), " AGGWIN_LAST_XID
 				   " FROM moves AS m",
-				   type->range, aggwin_sql_bucket(fold->spec, grid, time),
+				   type->range, grid_time,
 				   type->multirange, invalid, kind, level, whole_level);
 	aggwin_fold_run(fold, sql, SPI_OK_INSERT, nargs, types, values, NULL);
 	if (SPI_processed > 0)
@@ -71,13 +76,18 @@ ago(Fold *fold)
 static void
 delete_expired(Fold *fold, const Tier *tier)
 {
+	bool		of_sessions = fold->spec->gap != NULL;
 	uint64		deleted;
 
 	aggwin_fold_run(fold, psprintf("DELETE FROM %1$s AS st WHERE st.ctid = ANY (ARRAY("
-								   "SELECT x.ctid FROM %1$s AS x WHERE x.bucket < ("
-								   "SELECT max(upper(i.spans)) FROM %2$s AS i WHERE i.xid >= " AGGWIN_LAST_XID
+								   "SELECT x.ctid FROM %1$s AS x WHERE %5$s ("
+								   "SELECT %6$s FROM %2$s AS i WHERE i.xid >= " AGGWIN_LAST_XID
 								   " AND i.kind = 'e' AND i.level = %3$d) LIMIT %4$d))",
-								   tier->state, fold->names.invalid, fold->level, EXPIRE_BATCH),
+								   tier->state, fold->names.invalid, fold->level, EXPIRE_BATCH,
+								   of_sessions ? "x.bucket <<" : "x.bucket <",
+								   of_sessions ? psprintf("%s(max(upper(i.spans)), NULL)",
+														  fold->spec->time->range)
+								   : "max(upper(i.spans))"),
 					SPI_OK_DELETE, 0, NULL, NULL, NULL);
 	deleted = SPI_processed;
 	if (deleted > 0)

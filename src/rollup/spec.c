@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "rollup/spec.h"
+#include "rollup/session_sql.h"
 
 #include "access/genam.h"
 #include "access/relation.h"
@@ -33,6 +34,8 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/timestamp.h"
+#include "window/session.h"
 
 static const TimeType time_types[] = {
 	{TIMESTAMPTZOID, "timestamptz", "tstzrange", "tstzmultirange",
@@ -80,17 +83,28 @@ aggwin_time_argument(FunctionCallInfo fcinfo, int number, const TimeType *time, 
 								ioparam, -1);
 }
 
-/* If key is a call of time_bucket, that call, otherwise NULL. */
+static bool
+is_call_of(Node *node, const char *function)
+{
+	FuncExpr   *call = (FuncExpr *) node;
+
+	return IsA(node, FuncExpr) &&
+		get_func_namespace(call->funcid) == aggwin_schema() &&
+		strcmp(get_func_name(call->funcid), function) == 0;
+}
+
+/* Is this a call of session? */
+bool
+aggwin_is_session(Node *node)
+{
+	return is_call_of(node, "session");
+}
+
+/* If key is a call of time_bucket or session, that call, otherwise NULL. */
 FuncExpr *
 aggwin_time_key(Node *key)
 {
-	FuncExpr   *call = (FuncExpr *) key;
-
-	if (!IsA(key, FuncExpr) ||
-		get_func_namespace(call->funcid) != aggwin_schema() ||
-		strcmp(get_func_name(call->funcid), "time_bucket") != 0)
-		return NULL;
-	return call;
+	return is_call_of(key, "time_bucket") || aggwin_is_session(key) ? (FuncExpr *) key : NULL;
 }
 
 /* Has the source an index that finds rows by their event time? */
@@ -129,12 +143,12 @@ aggwin_has_time_index(const RollupSpec *spec)
 }
 
 /*
- * The arguments of time_bucket, all but the time as constants, which alone may
+ * The arguments of the time key, all but the time as constants, which alone may
  * be used where the owner's functions must not run. They were constants when
  * the rollup was created, but a function in them may be another one since.
  */
 static List *
-time_bucket_args(FuncExpr *call)
+time_key_args(FuncExpr *call, int time_index)
 {
 	Node	   *folded;
 	ListCell   *lc;
@@ -156,7 +170,7 @@ time_bucket_args(FuncExpr *call)
 		{
 			Node	   *arg = lfirst(lc);
 
-			if (foreach_current_index(lc) != 1 &&
+			if (foreach_current_index(lc) != time_index &&
 				(!IsA(arg, Const) || ((Const *) arg)->constisnull))
 				constant = false;
 		}
@@ -164,7 +178,9 @@ time_bucket_args(FuncExpr *call)
 	if (!constant)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("width, origin or time zone of a rollup's time_bucket is no longer a constant"),
+				 aggwin_is_session((Node *) call)
+				 ? errmsg("the gap of a rollup's session is no longer a constant")
+				 : errmsg("width, origin or time zone of a rollup's time_bucket is no longer a constant"),
 				 errdetail("A function that gives it has changed."),
 				 errhint("Drop the rollup and create it again.")));
 	return ((FuncExpr *) folded)->args;
@@ -174,7 +190,7 @@ static void
 read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
 {
 	StringInfoData s;
-	List	   *args = time_bucket_args(call);
+	List	   *args = time_key_args(call, 1);
 	ListCell   *lc;
 	int			number = 0;
 
@@ -209,6 +225,24 @@ read_time_key(RollupSpec *spec, FuncExpr *call, List *context)
 	spec->bucket_args = s.data;
 }
 
+/* The time key of a session rollup. Returns what the key is for a single row. */
+static char *
+read_session(RollupSpec *spec, FuncExpr *call, List *context)
+{
+	List	   *args = time_key_args(call, 0);
+	Const	   *gap = lsecond_node(Const, args);
+
+	spec->time = aggwin_time_type(exprType(linitial(args)));
+	spec->event_time_expr = linitial(args);
+	spec->event_time = deparse_expression(linitial(args), context, true, true);
+	/* Without days, which a time zone may make longer or shorter. */
+	spec->gap = psprintf("'" INT64_FORMAT " microseconds'::interval",
+						 aggwin_session_gap(DatumGetIntervalP(gap->constvalue)));
+	spec->bucket_width = spec->gap;
+	spec->width_type = INTERVALOID;
+	return aggwin_sql_session(spec, spec->event_time, spec->event_time);
+}
+
 static void
 read_keys(RollupSpec *spec, Query *query, List *context)
 {
@@ -223,7 +257,10 @@ read_keys(RollupSpec *spec, Query *query, List *context)
 
 		if (call != NULL)
 		{
-			read_time_key(spec, call, context);
+			if (aggwin_is_session(key))
+				text = read_session(spec, call, context);
+			else
+				read_time_key(spec, call, context);
 			spec->keys = lcons(key, spec->keys);
 			spec->key_texts = lcons(text, spec->key_texts);
 		}
@@ -296,7 +333,7 @@ aggwin_load_spec(Oid definition)
 	if (query->jointree->quals != NULL)
 		spec->where = deparse_expression(query->jointree->quals, context,
 										 true, true);
-	spec->subtracts = aggwin_query_subtracts(query, spec->keys);
+	spec->subtracts = spec->gap == NULL && aggwin_query_subtracts(query, spec->keys);
 	/* In this order: what is added to the targets is stored behind the rest. */
 	read_aggregates(spec, query->havingQual, context);
 	read_aggregates(spec, (Node *) query->targetList, context);

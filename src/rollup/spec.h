@@ -5,6 +5,8 @@
  * text, and holds the SQL fragments that capture, fold, repair and the
  * rollup's view are put together from. In all fragments the source goes by
  * the alias "e" and the merged partials by "u".
+ *
+ * Where the time key is a session, "bucket" stands for its range.
  */
 #ifndef AGGWIN_SPEC_H
 #define AGGWIN_SPEC_H
@@ -58,6 +60,7 @@ typedef struct RollupSpec
 	char	   *bucket_args;	/* format: arguments for time %1$s, width %2$s */
 	char	   *bucket_width;	/* of the base, SQL literal */
 	Oid			width_type;
+	char	   *gap;			/* of sessions, SQL literal; NULL: buckets of a width */
 	char	   *where;			/* NULL: all rows */
 	List	   *partials;		/* Partial * */
 	bool		batch_only;		/* a row's partials are known to aggregates only */
@@ -73,6 +76,7 @@ extern Datum aggwin_time_argument(FunctionCallInfo fcinfo, int number,
 								  const TimeType *time, bool *isnull);
 extern RollupSpec *aggwin_load_spec(Oid definition);
 extern FuncExpr *aggwin_time_key(Node *key);
+extern bool aggwin_is_session(Node *node);
 extern char *aggwin_column_definitions(const char *sql);
 extern bool aggwin_has_time_index(const RollupSpec *spec);
 

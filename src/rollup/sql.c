@@ -17,7 +17,7 @@
  */
 #include "postgres.h"
 
-#include "rollup/sql.h"
+#include "rollup/session_sql.h"
 
 #include "lib/stringinfo.h"
 
@@ -25,7 +25,12 @@ static char *
 call_for_bucket(const char *function, const RollupSpec *spec, const Tier *tier,
 				const char *time)
 {
-	const char *width = tier != NULL && tier->width != NULL ? tier->width : spec->bucket_width;
+	const char *width;
+
+	/* Sessions have no grid: any time is a bound. */
+	if (spec->gap != NULL)
+		return pstrdup(time);
+	width = tier != NULL && tier->width != NULL ? tier->width : spec->bucket_width;
 
 	return psprintf("aggwin.%s(%s)", function,
 					psprintf(spec->bucket_args, time, width));
@@ -156,6 +161,8 @@ aggwin_sql_groups(const RollupSpec *spec, const char *from, const char *restrict
 	int			i = 0;
 	ListCell   *lc;
 
+	if (spec->gap != NULL)
+		return aggwin_sql_session_groups(spec, from, restriction, latest);
 	initStringInfo(&s);
 	appendStringInfoString(&s, "SELECT ");
 	append_keys(&s, spec);
@@ -279,6 +286,8 @@ aggwin_sql_bucket_span(const RollupSpec *spec, const Tier *tier, const char *buc
 {
 	char	   *end = aggwin_sql_bucket_end(spec, tier, bucket);
 
+	if (spec->gap != NULL)
+		return pstrdup(bucket);
 	if (spec->time->clock == NULL)
 		return psprintf("%s(%s, %s)", spec->time->range, bucket, end);
 	return psprintf("CASE WHEN isfinite(%2$s) THEN %1$s(%2$s, %3$s) ELSE %1$s(%2$s, %2$s, '[]') END",

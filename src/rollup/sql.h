@@ -54,6 +54,9 @@ extern char *aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_
 
 /* view_sql.c */
 extern char *aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level);
+extern char *aggwin_sql_pending_marks(const RollupSpec *spec, const RollupNames *names,
+									  int level);
+extern char *aggwin_sql_outside(const char *bucket, const char *column);
 extern char *aggwin_sql_widened(const RollupSpec *spec, const Tier *tier, const char *spans);
 extern char *aggwin_sql_view(const RollupSpec *spec, const RollupNames *names, int level);
 extern char *aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,

@@ -168,6 +168,12 @@ aggwin_add_tier_to(int32 rollup_id, Tier *tier, ArrayType *key_names, RangeVar *
 
 	aggwin_sandbox_enter(&saved, owner, true);
 	spec = aggwin_load_spec(row.definition);
+	if (spec->gap != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("a rollup by session cannot have tiers"),
+				 errdetail("Sessions have no common bounds that wider ones could be made of."),
+				 errhint("Create a rollup by time_bucket of the same source, or group what the view shows.")));
 	/* Let the server find out what it does not accept as a width. */
 	aggwin_spi_run(psprintf("SELECT %s", aggwin_sql_bucket(spec, tier, psprintf("NULL::%s", spec->time->name))),
 				   SPI_OK_SELECT);

@@ -33,6 +33,7 @@
 #include "postgres.h"
 
 #include "rollup/exact_sql.h"
+#include "rollup/session_sql.h"
 
 #include "core/spi_util.h"
 #include "lib/stringinfo.h"
@@ -168,7 +169,7 @@ knows_tier(const RollupNames *names, int level)
 
 /* What the rows of the invalid table say; see capture_write.h for the kinds. */
 static void
-append_mark_columns(StringInfo s, const RollupNames *names, int level)
+append_mark_columns(StringInfo s, const RollupSpec *spec, const RollupNames *names, int level)
 {
 	appendStringInfo(s, "CASE WHEN EXISTS (SELECT FROM folded AS f WHERE f.is_current)"
 					 " THEN range_agg(i.spans) FILTER (WHERE %1$s) ELSE '{(,)}' END AS invalid0,"
@@ -180,6 +181,9 @@ append_mark_columns(StringInfo s, const RollupNames *names, int level)
 					 " range_agg(i.spans) FILTER (WHERE i.kind = 'l') AS closed,"
 					 " range_agg(i.spans) FILTER (WHERE i.kind = 'e' AND i.level = %2$d) AS expired",
 					 AGGWIN_BASE_INVALID, level);
+	/* What has expired is frozen, too, but its rows are there. */
+	if (spec->gap != NULL)
+		appendStringInfoString(s, ", range_agg(i.spans) FILTER (WHERE i.kind IN ('f', 's', 'l')) AS lost");
 	for (int j = 1; j <= level; j++)
 		appendStringInfo(s, ", CASE WHEN %3$s THEN range_agg(i.spans) FILTER (WHERE i.kind = 'i' AND i.level = %1$d)"
 						 " ELSE '{(,)}' END AS invalid%1$d,"
@@ -189,16 +193,11 @@ append_mark_columns(StringInfo s, const RollupNames *names, int level)
 						 j, j - 1, knows_tier(names, j));
 }
 
-/*
- * The beginning of a WITH clause: folded, marks, and w0 to the one of a level,
- * each with spans (NULL if nothing is invalid) and nulls; w0 with scans, too.
- */
+/* The beginning of a WITH clause: folded and marks. */
 char *
-aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
+aggwin_sql_pending_marks(const RollupSpec *spec, const RollupNames *names, int level)
 {
 	StringInfoData s;
-
-	bool		may_be_inexact = aggwin_may_be_inexact(spec);
 
 	initStringInfo(&s);
 	appendStringInfo(&s,
@@ -208,14 +207,31 @@ aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
 					 " t.generation >= %d AS is_current"
 					 " FROM aggwin.tier AS t WHERE t.rollup_id = %d AND t.level = 0 AND t.folded IS NOT NULL), "
 					 "marks AS MATERIALIZED (SELECT ", names->generation, names->rollup_id);
-	append_mark_columns(&s, names, level);
+	append_mark_columns(&s, spec, names, level);
 	appendStringInfo(&s, " FROM ("
 					 "SELECT i.kind, i.level, i.spans, i.nulls FROM %1$s AS i"
 					 " WHERE i.xid = ANY ((SELECT f.xip FROM folded AS f)::xid8[])"
 					 " UNION ALL "
 					 "SELECT i.kind, i.level, i.spans, i.nulls FROM %1$s AS i"
 					 " WHERE i.xid >= (SELECT f.xmax FROM folded AS f) AND i.xid <= " AGGWIN_LAST_XID
-					 ") AS i), ", names->invalid);
+					 ") AS i)", names->invalid);
+	return s.data;
+}
+
+/*
+ * The same and more of it: w0 to the one of a level, each with spans (NULL if
+ * nothing is invalid) and nulls; w0 with scans, too.
+ */
+char *
+aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level)
+{
+	StringInfoData s;
+
+	/* Of sessions, single islands are asked. */
+	bool		may_be_inexact = spec->gap == NULL && aggwin_may_be_inexact(spec);
+
+	initStringInfo(&s);
+	appendStringInfo(&s, "%s, ", aggwin_sql_pending_marks(spec, names, level));
 	if (may_be_inexact)
 		for (int j = 0; j <= level; j++)
 			appendStringInfo(&s, "%s, ", aggwin_sql_inexact_pending(spec, names, j));
@@ -257,8 +273,8 @@ valid(const char *bucket, int j)
 }
 
 /* Not covered by spans of a column of marks, which is mostly NULL. */
-static char *
-outside(const char *bucket, const char *column)
+char *
+aggwin_sql_outside(const char *bucket, const char *column)
 {
 	return psprintf("CASE WHEN (SELECT m.%1$s IS NULL FROM marks AS m) THEN true"
 					" ELSE %2$s IS NULL OR NOT %2$s <@ (SELECT m.%1$s FROM marks AS m) END",
@@ -308,7 +324,7 @@ append_parts(StringInfo s, const RollupSpec *spec, const RollupNames *names,
 	char	   *row = aggwin_sql_row_of(spec, "d", base, shown);
 	char	   *on_delta = psprintf(restriction, "d");
 	char	   *counts = psprintf("%s AND %s AND %s", valid("d.bucket", 0),
-								  outside("d.bucket", "closed"), on_delta);
+								  aggwin_sql_outside("d.bucket", "closed"), on_delta);
 	char	   *groups;
 
 	appendStringInfo(s, "SELECT %s FROM %s AS st WHERE %s AND %s",
@@ -373,6 +389,8 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 
 	initStringInfo(&s);
 	appendStringInfoString(&s, aggwin_sql_marks(spec, names, level));
+	if (spec->gap != NULL)
+		appendStringInfoString(&s, aggwin_sql_session_islands(spec, names));
 	foreach(lc, aggwin_tier_targets(spec, tier))
 	{
 		TargetEntry *target = lfirst_node(TargetEntry, lc);
@@ -384,8 +402,11 @@ aggwin_sql_answer(const RollupSpec *spec, const RollupNames *names, int level,
 		separator = ", ";
 	}
 	appendStringInfoString(&s, " FROM (");
-	append_parts(&s, spec, names, level, shown, restriction, within);
-	appendStringInfo(&s, ") AS u WHERE %s GROUP BY u.bucket", outside("u.bucket", "expired"));
+	if (spec->gap != NULL)
+		appendStringInfoString(&s, aggwin_sql_session_parts(spec, names));
+	else
+		append_parts(&s, spec, names, level, shown, restriction, within);
+	appendStringInfo(&s, ") AS u WHERE %s GROUP BY u.bucket", aggwin_sql_outside("u.bucket", "expired"));
 	foreach(lc, keys)
 		appendStringInfo(&s, ", u.k%d", lfirst_int(lc));
 	/* All rows of a group may have been taken away. */

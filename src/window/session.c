@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include "window/session.h"
+
 #include "common/int.h"
 #include "fmgr.h"
 #include "utils/timestamp.h"
@@ -14,6 +16,8 @@
 
 PG_FUNCTION_INFO_V1(aggwin_session_start_timestamp);
 PG_FUNCTION_INFO_V1(aggwin_session_start_int8);
+PG_FUNCTION_INFO_V1(aggwin_session);
+PG_FUNCTION_INFO_V1(aggwin_session_end);
 
 typedef struct SessionState
 {
@@ -66,9 +70,9 @@ gap_not_positive(void)
 			 errhint("Give the longest time between two rows of one session, such as '30 minutes'.")));
 }
 
-/* A day is 24 hours here. */
-static int64
-gap_of_interval(const Interval *gap)
+/* A gap in microseconds, or an error. A day is 24 hours here. */
+int64
+aggwin_session_gap(const Interval *gap)
 {
 	int64		usecs;
 
@@ -115,7 +119,7 @@ aggwin_session_start_timestamp(PG_FUNCTION_ARGS)
 
 	if (ts_is_null || gap_is_null)
 		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMP(session_start(window, ts, gap_of_interval(DatumGetIntervalP(gap))));
+	PG_RETURN_TIMESTAMP(session_start(window, ts, aggwin_session_gap(DatumGetIntervalP(gap))));
 }
 
 /* The same for integers. */
@@ -133,4 +137,37 @@ aggwin_session_start_int8(PG_FUNCTION_ARGS)
 	if (gap <= 0)
 		gap_not_positive();
 	PG_RETURN_INT64(session_start(window, ts, gap));
+}
+
+/*
+ * session(ts, gap): the session that a row belongs to, as a range. A row by
+ * itself cannot tell, so this only stands for it in the query of a rollup,
+ * where it is never called.
+ */
+Datum
+aggwin_session(PG_FUNCTION_ARGS)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("session() can only be the time key of a rollup"),
+			 errdetail("Which session a row belongs to depends on other rows."),
+			 errhint("Use it in GROUP BY of a query for aggwin.create_rollup(), or the window function aggwin.session_start().")));
+}
+
+/*
+ * session_end(last, gap): the time until which a session goes whose last row is
+ * this, excluded. Infinite if there is no such time; NULL if either is NULL.
+ */
+Datum
+aggwin_session_end(PG_FUNCTION_ARGS)
+{
+	Timestamp	last = PG_GETARG_TIMESTAMP(0);
+	int64		gap = aggwin_session_gap(PG_GETARG_INTERVAL_P(1));
+	Timestamp	end;
+
+	if (TIMESTAMP_NOT_FINITE(last))
+		PG_RETURN_TIMESTAMP(last);
+	if (pg_add_s64_overflow(last, gap, &end) || !IS_VALID_TIMESTAMP(end))
+		TIMESTAMP_NOEND(end);
+	PG_RETURN_TIMESTAMP(end);
 }
