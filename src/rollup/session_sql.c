@@ -28,8 +28,7 @@
  * in it does not count, and what overlaps it in part, or could be joined to rows
  * in it, is computed, too. "reach" is the spans with a gap behind each.
  *
- * Keys may be NULL, which no index condition can say together with "=": groups
- * with NULL in a key are found by their time.
+ * Keys may be NULL, which no index condition can say together with "=".
  */
 #include "postgres.h"
 
@@ -99,9 +98,30 @@ read_key(const RollupSpec *spec, const char *alias, int number)
 	return psprintf("%s.aggwin_k%d", alias, number);
 }
 
-/* All keys are the same. nulls: NULL is the same as NULL, and no index can help. */
+/*
+ * Keys are compared in patterns, each by itself: one bit for each key, which says
+ * that it is NULL on both sides, so that an index can be used. Where there would be
+ * too many, all with a NULL are one that no index can help with.
+ */
+#define MAX_KEYS_IN_PATTERNS 2
+#define ANY_NULLS (-1)
+
+static List *
+patterns(const RollupSpec *spec)
+{
+	int			keys = list_length(spec->keys) - 1;
+	List	   *result = NIL;
+
+	if (keys > MAX_KEYS_IN_PATTERNS)
+		return list_make2_int(0, ANY_NULLS);
+	for (int nulls = 0; nulls < 1 << keys; nulls++)
+		result = lappend_int(result, nulls);
+	return result;
+}
+
+/* The keys of two rows are the same, in a pattern. Any NULLs: or they are NULL. */
 static char *
-same_keys(const RollupSpec *spec, KeyText text, const char *alias, const char *other, bool nulls)
+same_keys(const RollupSpec *spec, KeyText text, const char *alias, const char *other, int nulls)
 {
 	StringInfoData s;
 
@@ -113,25 +133,30 @@ same_keys(const RollupSpec *spec, KeyText text, const char *alias, const char *o
 		char	   *right = stored_key(spec, other, i);
 		char	   *same = same_key(spec, i, left, right);
 
-		if (nulls)
+		if (nulls == ANY_NULLS)
 			appendStringInfo(&s, " AND coalesce(%1$s, %2$s IS NULL AND %3$s IS NULL)",
 							 same, left, right);
+		else if (nulls & 1 << (i - 1))
+			appendStringInfo(&s, " AND %s IS NULL AND %s IS NULL", left, right);
 		else
 			appendStringInfo(&s, " AND %s", same);
 	}
 	return s.data;
 }
 
-/* Is any key of a row NULL? */
+/* The same, so that no two patterns have a pair of rows in common. */
 static char *
-null_in_keys(const RollupSpec *spec, const char *alias)
+match_keys(const RollupSpec *spec, KeyText text, const char *alias, const char *other, int nulls)
 {
+	char	   *same = same_keys(spec, text, alias, other, nulls);
 	StringInfoData s;
 
+	if (nulls != ANY_NULLS)
+		return same;
 	initStringInfo(&s);
-	appendStringInfoString(&s, "(false");
+	appendStringInfo(&s, "%s AND (false", same);
 	for (int i = 1; i < list_length(spec->keys); i++)
-		appendStringInfo(&s, " OR %s.k%d IS NULL", alias, i);
+		appendStringInfo(&s, " OR %s IS NULL", stored_key(spec, other, i));
 	appendStringInfoChar(&s, ')');
 	return s.data;
 }
@@ -229,35 +254,32 @@ rows_to_compute(const RollupSpec *spec, const RollupNames *names)
 	char	   *time = psprintf("(%s)", spec->event_time);
 	char	   *source = psprintf("%s AS e", names->source);
 	char	   *joined = psprintf("islands AS i, %s AS e", names->source);
-	const char *any = "(SELECT EXISTS (SELECT FROM islands AS x WHERE x.computed))";
-	char	   *in_range = psprintf("%1$s >= lower(i.extent) AND %1$s <= upper(i.extent) AND %1$s <@ i.extent"
-									" AND NOT coalesce(i.extent <@ (SELECT w.spans FROM w0 AS w), false)"
-									" AND NOT coalesce(%1$s <@ (SELECT w.spans FROM w0 AS w), false)", time);
+	const char *any = "(SELECT EXISTS (SELECT FROM islands AS x WHERE x.computed)) AND i.computed";
 	StringInfoData s;
+	ListCell   *lc;
 
 	initStringInfo(&s);
 	appendStringInfo(&s, "SELECT q.* FROM aggwin.spans((SELECT w.scans FROM w0 AS w)) AS r(span)"
-					 " CROSS JOIN LATERAL (%s) AS q WHERE CASE WHEN"
-					 " (SELECT NOT EXISTS (SELECT FROM islands AS x WHERE x.kept)) THEN true"
-					 " ELSE NOT EXISTS (SELECT FROM islands AS x WHERE x.kept AND q.aggwin_time <@ x.bucket AND %s) END",
+					 " CROSS JOIN LATERAL (%s) AS q WHERE NOT EXISTS (SELECT FROM kept AS x"
+					 " WHERE q.aggwin_time <@ x.bucket AND %s)",
 					 rows(spec, source, psprintf("%s AND %s <@ (SELECT w.spans FROM w0 AS w)",
 												 aggwin_sql_in_span(spec, time), time)),
-					 same_keys(spec, read_key, "q", "x", true));
+					 same_keys(spec, read_key, "q", "x", ANY_NULLS));
 	appendStringInfo(&s, " UNION ALL %s",
 					 rows(spec, source, psprintf("%s IS NULL AND (SELECT w.nulls FROM w0 AS w)", time)));
-	appendStringInfo(&s, " UNION ALL %s",
-					 rows(spec, joined, psprintf("%s AND i.computed AND NOT %s AND %s AND %s", any,
-												 null_in_keys(spec, "i"),
-												 same_keys(spec, source_key, NULL, "i", false), in_range)));
-	if (list_length(spec->keys) > 1)
+	foreach(lc, patterns(spec))
 		appendStringInfo(&s, " UNION ALL %s",
-						 rows(spec, joined, psprintf("%s AND i.computed AND %s AND %s AND %s", any,
-													 null_in_keys(spec, "i"),
-													 same_keys(spec, source_key, NULL, "i", true), in_range)));
+						 rows(spec, joined,
+							  psprintf("%1$s AND %2$s AND %3$s >= lower(i.extent) AND %3$s <= upper(i.extent)"
+									   " AND %3$s <@ i.extent"
+									   " AND NOT coalesce(i.extent <@ (SELECT w.spans FROM w0 AS w), false)"
+									   " AND NOT coalesce(%3$s <@ (SELECT w.spans FROM w0 AS w), false)",
+									   any, match_keys(spec, source_key, NULL, "i", lfirst_int(lc)), time)));
 	appendStringInfo(&s, " UNION ALL %s",
-					 rows(spec, joined, psprintf("%s AND i.computed AND i.extent IS NULL AND %s IS NULL"
-												 " AND NOT coalesce((SELECT w.nulls FROM w0 AS w), false) AND %s", any, time,
-												 same_keys(spec, source_key, NULL, "i", true))));
+					 rows(spec, joined,
+						  psprintf("%s AND i.extent IS NULL AND %s IS NULL"
+								   " AND NOT coalesce((SELECT w.nulls FROM w0 AS w), false) AND %s", any, time,
+								   same_keys(spec, source_key, NULL, "i", ANY_NULLS))));
 	return s.data;
 }
 
@@ -279,40 +301,49 @@ append_pending(StringInfo s, const RollupSpec *spec, const RollupNames *names)
 }
 
 /*
- * State that something pending touches, with its places. For each pending row,
- * the index finds the last session that begins before it, and those that begin
- * in it.
+ * State that a pending row touches. The index of state finds the last session of the
+ * key that begins before it, and those that begin in it; if keys are not compared by
+ * that, what overlaps it is found by time.
  */
+static void
+append_touching(StringInfo s, const RollupSpec *spec, const RollupNames *names, int pattern)
+{
+	const Tier *base = aggwin_tier(names, 0);
+	char	   *row = aggwin_sql_row_of(spec, "st", base, base);
+	char	   *same = match_keys(spec, stored_key, "st", "d", pattern);
+	char	   *touches = touch("st.bucket", "d.bucket");
+
+	if (pattern == ANY_NULLS)
+		appendStringInfo(s, " UNION ALL SELECT st.ctid, %s FROM pending AS d JOIN %s AS st ON %s AND %s",
+						 row, base->state, touches, same);
+	else
+		appendStringInfo(s, " UNION ALL SELECT q.* FROM pending AS d CROSS JOIN LATERAL (SELECT st.ctid, %1$s FROM %2$s AS st"
+						 " WHERE %3$s AND st.bucket >= coalesce((SELECT x.bucket FROM %2$s AS x"
+						 " WHERE %4$s AND x.bucket < %5$s(lower(d.bucket), NULL, '()')"
+						 " ORDER BY x.bucket DESC LIMIT 1), 'empty')"
+						 " AND st.bucket < %5$s(upper(d.bucket), NULL, '()') AND %6$s OFFSET 0) AS q"
+						 " WHERE d.bucket IS NOT NULL",
+						 row, base->state, same, match_keys(spec, stored_key, "x", "d", pattern),
+						 spec->time->range, touches);
+}
+
+/* State that something pending, or an invalid span in part, touches, with its places. */
 static void
 append_touched(StringInfo s, const RollupSpec *spec, const RollupNames *names)
 {
 	const Tier *base = aggwin_tier(names, 0);
-	const char *range = spec->time->range;
 	char	   *row = aggwin_sql_row_of(spec, "st", base, base);
-	char	   *same = same_keys(spec, stored_key, "st", "d", false);
-	char	   *same_or_null = same_keys(spec, stored_key, "st", "d", true);
-	char	   *nulls = null_in_keys(spec, "d");
+	ListCell   *lc;
 
 	appendStringInfo(s, ", touched AS MATERIALIZED (SELECT DISTINCT ON (q.place) q.* FROM ("
-					 "SELECT q.* FROM pending AS d CROSS JOIN LATERAL (SELECT st.ctid AS place, %1$s FROM %2$s AS st"
-					 " WHERE %3$s AND st.bucket >= coalesce((SELECT x.bucket FROM %2$s AS x"
-					 " WHERE %4$s AND x.bucket < %5$s(lower(d.bucket), NULL, '()')"
-					 " ORDER BY x.bucket DESC LIMIT 1), 'empty')"
-					 " AND st.bucket < %5$s(upper(d.bucket), NULL, '()') AND %6$s OFFSET 0) AS q"
-					 " WHERE d.bucket IS NOT NULL AND NOT %7$s",
-					 row, base->state, same, same_keys(spec, stored_key, "x", "d", false), range,
-					 touch("st.bucket", "d.bucket"), nulls);
-	if (list_length(spec->keys) > 1)
-		appendStringInfo(s, " UNION ALL SELECT st.ctid, %s FROM pending AS d JOIN %s AS st ON %s AND %s"
-						 " WHERE d.bucket IS NOT NULL AND %s",
-						 row, base->state, touch("st.bucket", "d.bucket"), same_or_null, nulls);
+					 "SELECT st.ctid AS place, %s FROM aggwin.spans((SELECT x.spans FROM reach AS x)) AS r(span)"
+					 " JOIN %s AS st ON %s WHERE NOT st.bucket <@ (SELECT w.spans FROM w0 AS w)",
+					 row, base->state, touch("st.bucket", "r.span"));
+	foreach(lc, patterns(spec))
+		append_touching(s, spec, names, lfirst_int(lc));
 	appendStringInfo(s, " UNION ALL SELECT st.ctid, %s FROM pending AS d JOIN %s AS st ON st.bucket IS NULL AND %s"
-					 " WHERE d.bucket IS NULL",
-					 row, base->state, same_or_null);
-	appendStringInfo(s, " UNION ALL SELECT st.ctid, %s FROM aggwin.spans((SELECT x.spans FROM reach AS x)) AS r(span)"
-					 " JOIN %s AS st ON %s WHERE NOT st.bucket <@ (SELECT w.spans FROM w0 AS w)"
-					 ") AS q WHERE %s)",
-					 row, base->state, touch("st.bucket", "r.span"),
+					 " WHERE d.bucket IS NULL) AS q WHERE %s)",
+					 row, base->state, same_keys(spec, stored_key, "st", "d", ANY_NULLS),
 					 aggwin_sql_outside("q.bucket", "expired"));
 }
 
@@ -383,9 +414,9 @@ aggwin_sql_session_islands(const RollupSpec *spec, const RollupNames *names)
 					 keys_as(spec, "u.k%d"), aggwin_sql_merged(spec),
 					 aggwin_may_be_inexact(spec) ? psprintf(" OR NOT %s", aggwin_sql_all_exact(spec, NULL)) : "",
 					 by_keys(spec, "u.bucket IS NULL", "u.k%d"));
-	appendStringInfo(&s, ", islands AS MATERIALIZED (SELECT i.*, i.wrong AND NOT i.frozen AS computed,"
-					 " i.wrong AND i.frozen AS kept FROM (SELECT m.*, m.changed OR %s AS wrong, %s AS frozen"
-					 " FROM merged AS m) AS i)",
+	appendStringInfo(&s, ", islands AS MATERIALIZED (SELECT i.*, i.wrong AND NOT i.frozen AS computed"
+					 " FROM (SELECT m.*, m.changed OR %s AS wrong, %s AS frozen FROM merged AS m) AS i)"
+					 ", kept AS MATERIALIZED (SELECT i.* FROM islands AS i WHERE i.wrong AND i.frozen)",
 					 near_invalid("m.extent"), in_frozen(spec, "m.extent"));
 	return s.data;
 }
@@ -422,6 +453,7 @@ aggwin_sql_fold_sessions(const RollupSpec *spec, const RollupNames *names)
 	const char *columns = aggwin_sql_columns(spec, NULL);
 	char	   *keys = aggwin_sql_key_columns(spec, NULL);
 	char	   *key_of_state = psprintf("st.bucket%s", keys_as(spec, "st.k%d"));
+	char	   *in_order = psprintf("%s%sbucket", by_keys(spec, NULL, "k%d"), list_length(spec->keys) > 1 ? ", " : "");
 	char	   *not_expired = aggwin_sql_outside("q.bucket", "expired");
 	StringInfoData s;
 
@@ -446,14 +478,14 @@ aggwin_sql_fold_sessions(const RollupSpec *spec, const RollupNames *names)
 					 keys, key_of_state, base->state);
 	appendStringInfo(&s, ", removed AS (DELETE FROM %1$s AS st USING (SELECT min(p.place) AS place"
 					 " FROM places AS p GROUP BY %2$s HAVING count(*) = count(p.place)) AS g WHERE st.ctid = g.place)"
-					 ", stored AS (INSERT INTO %1$s AS st (%3$s) SELECT %3$s FROM results ORDER BY bucket"
+					 ", stored AS (INSERT INTO %1$s AS st (%3$s) SELECT %3$s FROM results ORDER BY %4$s"
 					 " ON CONFLICT (%2$s) DO UPDATE SET n = excluded.n",
-					 base->state, keys, columns);
+					 base->state, keys, columns, in_order);
 	for (int i = 1; i <= list_length(spec->partials); i++)
 		appendStringInfo(&s, ", p%1$d = excluded.p%1$d", i);
 	appendStringInfo(&s, ") SELECT coalesce(aggwin.bigint_sum(f.n), 0), %s,"
 					 " (SELECT count(*) FROM islands AS i WHERE i.computed),"
-					 " (SELECT count(*) FROM islands AS i WHERE i.kept AND i.changed) FROM fresh AS f",
+					 " (SELECT count(*) FROM kept AS i WHERE i.changed) FROM fresh AS f",
 					 aggwin_sql_watermark(spec, "$3", "$4"));
 	return s.data;
 }

@@ -8,11 +8,6 @@
 
 #include "rollup/sql.h"
 
-/* pieces */
-extern char *aggwin_sql_session(const RollupSpec *spec, const char *first, const char *last);
-extern char *aggwin_sql_session_groups(const RollupSpec *spec, const char *from,
-									   const char *restriction, bool latest);
-
 /* view */
 extern char *aggwin_sql_session_islands(const RollupSpec *spec, const RollupNames *names);
 extern char *aggwin_sql_session_parts(const RollupSpec *spec, const RollupNames *names);

@@ -11,7 +11,6 @@
 #include "postgres.h"
 
 #include "rollup/spec.h"
-#include "rollup/session_sql.h"
 
 #include "access/genam.h"
 #include "access/relation.h"

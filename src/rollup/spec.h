@@ -91,6 +91,9 @@ extern void aggwin_check_partition(Oid relid);
 /* subtract.c */
 extern bool aggwin_query_subtracts(Query *query, List *keys);
 
+/* session_sql.c */
+extern char *aggwin_sql_session(const RollupSpec *spec, const char *first, const char *last);
+
 /* partial.c */
 extern bool aggwin_knows_aggregate(Aggref *aggref);
 extern bool aggwin_decomposable(Aggref *aggref);

@@ -17,7 +17,7 @@
  */
 #include "postgres.h"
 
-#include "rollup/session_sql.h"
+#include "rollup/sql.h"
 
 #include "lib/stringinfo.h"
 

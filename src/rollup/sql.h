@@ -52,6 +52,10 @@ extern char *aggwin_sql_row(const RollupSpec *spec);
 extern char *aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows,
 								bool filtered);
 
+/* session_sql.c */
+extern char *aggwin_sql_session_groups(const RollupSpec *spec, const char *from,
+									   const char *restriction, bool latest);
+
 /* view_sql.c */
 extern char *aggwin_sql_marks(const RollupSpec *spec, const RollupNames *names, int level);
 extern char *aggwin_sql_pending_marks(const RollupSpec *spec, const RollupNames *names,

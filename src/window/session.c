@@ -116,10 +116,13 @@ aggwin_session_start_timestamp(PG_FUNCTION_ARGS)
 	bool		gap_is_null;
 	Timestamp	ts = DatumGetTimestamp(WinGetFuncArgCurrent(window, 0, &ts_is_null));
 	Datum		gap = WinGetFuncArgCurrent(window, 1, &gap_is_null);
+	int64		limit;
 
 	if (ts_is_null || gap_is_null)
 		PG_RETURN_NULL();
-	PG_RETURN_TIMESTAMP(session_start(window, ts, aggwin_session_gap(DatumGetIntervalP(gap))));
+	/* However long the gap, a finite time is not within it of an infinite one. */
+	limit = aggwin_session_gap(DatumGetIntervalP(gap));
+	PG_RETURN_TIMESTAMP(session_start(window, ts, TIMESTAMP_NOT_FINITE(ts) ? 0 : limit));
 }
 
 /* The same for integers. */
