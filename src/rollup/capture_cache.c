@@ -328,6 +328,8 @@ build(SourceCapture *entry)
 
 		aggwin_sandbox_enter(&saved, rollup->owner, true);
 		rollup->spec = aggwin_load_spec(rollup->row.definition);
+		/* Each row is late or not, however many come together. */
+		rollup->spec->each_time = rollup->row.drops_late;
 		rollup->read = columns_of(entry->table, rollup->spec->source,
 								  rollup->spec->columns);
 		foreach(key, rollup->spec->keys)

@@ -98,6 +98,8 @@ read_row(HeapTuple tuple, TupleDesc desc)
 	row->state = oid_column(tuple, Anum_rollup_state, desc);
 	row->delta = oid_column(tuple, Anum_rollup_delta, desc);
 	row->invalid = oid_column(tuple, Anum_rollup_invalid, desc);
+	row->drops_late = strcmp(TextDatumGetCString(heap_getattr(tuple, Anum_rollup_late, desc, &isnull)),
+							 "drop") == 0;
 	row->counts_all = DatumGetBool(heap_getattr(tuple, Anum_rollup_counts_all, desc,
 												&isnull));
 	return row;

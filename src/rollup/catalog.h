@@ -21,6 +21,7 @@ typedef struct RollupRow
 	Oid			delta;
 	Oid			invalid;
 	bool		counts_all;		/* that is in the source, and nothing else */
+	bool		drops_late;
 } RollupRow;
 
 /* What a fold of a level is to keep and to drop; NULL: no limit. */

@@ -18,6 +18,7 @@
 #include "rollup/counted.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -225,6 +226,8 @@ aggwin_alter_rollup(PG_FUNCTION_ARGS)
 		reset_options(rollup_id, 0, PG_GETARG_ARRAYTYPE_P(lengthof(options) + 1));
 	aggwin_check_options(rollup_id);
 	reopen(rollup_id);
+	/* Capture goes by what becomes of late rows. */
+	CacheInvalidateRelcacheByRelid(row.source);
 	aggwin_spi_finish();
 	PG_RETURN_VOID();
 }

@@ -217,6 +217,7 @@ sessions_of(const RollupSpec *spec, const char *from, bool latest)
 {
 	StringInfoData s;
 	char	   *partition = by_keys(spec, NULL, "e.aggwin_k%d");
+	const char *session;
 	int			i = 0;
 	ListCell   *lc;
 
@@ -228,11 +229,11 @@ sessions_of(const RollupSpec *spec, const char *from, bool latest)
 		appendStringInfoString(&s, ", max(e.aggwin_time) AS latest");
 	foreach(lc, spec->partials)
 		appendStringInfo(&s, ", %s AS p%d", ((Partial *) lfirst(lc))->aggregate, ++i);
-	appendStringInfo(&s, " FROM (SELECT e.*, aggwin.session_start(e.aggwin_time, %s)"
-					 " OVER (%s%s ORDER BY e.aggwin_time) AS aggwin_session FROM (%s) AS e) AS e"
-					 " GROUP BY %s",
-					 spec->gap, partition[0] ? "PARTITION BY " : "", partition, from,
-					 by_keys(spec, "e.aggwin_session", "e.aggwin_k%d"));
+	session = spec->each_time ? "e.aggwin_time"
+		: psprintf("aggwin.session_start(e.aggwin_time, %s) OVER (%s%s ORDER BY e.aggwin_time)",
+				   spec->gap, partition[0] ? "PARTITION BY " : "", partition);
+	appendStringInfo(&s, " FROM (SELECT e.*, %s AS aggwin_session FROM (%s) AS e) AS e GROUP BY %s",
+					 session, from, by_keys(spec, "e.aggwin_session", "e.aggwin_k%d"));
 	return s.data;
 }
 

@@ -61,6 +61,7 @@ typedef struct RollupSpec
 	char	   *bucket_width;	/* of the base, SQL literal */
 	Oid			width_type;
 	char	   *gap;			/* of sessions, SQL literal; NULL: buckets of a width */
+	bool		each_time;		/* rows of each time stay apart, see capture */
 	char	   *where;			/* NULL: all rows */
 	List	   *partials;		/* Partial * */
 	bool		batch_only;		/* a row's partials are known to aggregates only */
