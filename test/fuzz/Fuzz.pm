@@ -255,6 +255,13 @@ sub said
 	return 'no answer';
 }
 
+# The server's jsonb calls a wrong version an internal error, also inside a value.
+sub is_inner
+{
+	my ($self, $error) = @_;
+	return $TYPES{ $self->{type} =~ s/.*\.//r }{loose} && $error->[1] =~ /^unsupported jsonb version number/;
+}
+
 # Reads values, each [format, bytes, ...]. Those accepted come back as [binary,
 # text], each only the first time that it is seen; they are counted. Dies when
 # the server is lost.
@@ -286,7 +293,7 @@ sub read_values
 			  if $format == BINARY && $binary ne $bytes && !$self->{loose};
 			push @accepted, [ $binary, $text ] unless $self->{seen}{$binary}++;
 		}
-		elsif ($call->{error} && $call->{error}[0] =~ $self->{refusal})
+		elsif ($call->{error} && ($call->{error}[0] =~ $self->{refusal} || $self->is_inner($call->{error})))
 		{
 			$self->{count}{"${form}_refused"}++;
 			$call->{value}[3] = $call->{error};
