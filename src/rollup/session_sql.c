@@ -7,11 +7,9 @@
  * ranges of one key neither overlap nor touch, and whatever comes can only
  * change the ranges that it overlaps or touches itself:
  *
- *      state      [=====)      [====)        [===)
- *      pending            [--)       [---)              one key
- *      islands            [--)[==========)
- *                    |                        |
- *                    '------------------------'- nothing pending touches these
+ *      state      [====)        [=====)     [====)
+ *      pending           [--)       [---)              one key
+ *      islands           [--)   [=======)
  *
  * A delta holds the rows of a statement that make up a session among
  * themselves. One with n = 0 says that rows in its range have been changed or
@@ -318,8 +316,8 @@ append_touching(StringInfo s, const RollupSpec *spec, const RollupNames *names, 
 		appendStringInfo(s, " UNION ALL SELECT st.ctid, %s FROM pending AS d JOIN %s AS st ON %s AND %s",
 						 row, base->state, touches, same);
 	else
-		appendStringInfo(s, " UNION ALL SELECT q.* FROM pending AS d CROSS JOIN LATERAL (SELECT st.ctid, %1$s FROM %2$s AS st"
-						 " WHERE %3$s AND st.bucket >= coalesce((SELECT x.bucket FROM %2$s AS x"
+		appendStringInfo(s, " UNION ALL SELECT q.* FROM pending AS d"
+						 " CROSS JOIN LATERAL (SELECT st.ctid, %1$s FROM %2$s AS st WHERE %3$s AND st.bucket >= coalesce((SELECT x.bucket FROM %2$s AS x"
 						 " WHERE %4$s AND x.bucket < %5$s(lower(d.bucket), NULL, '()')"
 						 " ORDER BY x.bucket DESC LIMIT 1), 'empty')"
 						 " AND st.bucket < %5$s(upper(d.bucket), NULL, '()') AND %6$s OFFSET 0) AS q"
@@ -454,7 +452,8 @@ aggwin_sql_fold_sessions(const RollupSpec *spec, const RollupNames *names)
 	const char *columns = aggwin_sql_columns(spec, NULL);
 	char	   *keys = aggwin_sql_key_columns(spec, NULL);
 	char	   *key_of_state = psprintf("st.bucket%s", keys_as(spec, "st.k%d"));
-	char	   *in_order = psprintf("%s%sbucket", by_keys(spec, NULL, "k%d"), list_length(spec->keys) > 1 ? ", " : "");
+	char	   *in_order = psprintf("%s%sbucket", by_keys(spec, NULL, "k%d"),
+									list_length(spec->keys) > 1 ? ", " : "");
 	char	   *not_expired = aggwin_sql_outside("q.bucket", "expired");
 	StringInfoData s;
 
