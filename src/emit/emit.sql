@@ -161,6 +161,10 @@ COMMENT ON FUNCTION aggwin.changes_since(text, bigint, integer) IS
 
 -- Views --------------------------------------------------------------------
 
+CREATE FUNCTION aggwin.window_recomputed(window_id integer) RETURNS text
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_window_recomputed';
+COMMENT ON FUNCTION aggwin.window_recomputed(integer) IS 'private: why windows are computed anew each time, NULL if they are kept up to date';
+
 CREATE VIEW aggwin.windows AS
 SELECT w.output AS "window",
 	w.rollup,
@@ -176,6 +180,7 @@ SELECT w.output AS "window",
 	w.retention,
 	w.idle_timeout,
 	w.paused,
+	aggwin.window_recomputed(w.window_id) AS recomputed,
 	c.relname AS channel,
 	w.closed_to,
 	pg_catalog.clock_timestamp() - w.closed_to AS lag,
@@ -195,6 +200,7 @@ FROM aggwin.window w
 JOIN pg_catalog.pg_class c ON c.oid = w.output
 LEFT JOIN aggwin.window_failure f USING (window_id);
 COMMENT ON VIEW aggwin.windows IS 'one row a window output: its query and options, how far it has come, what went wrong';
+COMMENT ON COLUMN aggwin.windows.recomputed IS 'why each window is computed anew; NULL: it is kept up to date from the one before';
 COMMENT ON COLUMN aggwin.windows.lag IS 'how far the end of the newest closed window is behind the clock';
 COMMENT ON COLUMN aggwin.windows.late IS 'changes that came after their window was closed: rows captured, ranges of time made invalid';
 COMMENT ON COLUMN aggwin.windows.skipped IS 'windows that were not published because they were beyond retention already';

@@ -3,8 +3,9 @@
  */
 #include "postgres.h"
 
+#include "core/spi_util.h"
+#include "emit/running.h"
 #include "emit/running_state.h"
-
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -12,12 +13,14 @@
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
 
 PG_FUNCTION_INFO_V1(aggwin_running_groups);
+PG_FUNCTION_INFO_V1(aggwin_window_recomputed);
 
 /* Where groups are put */
 typedef struct RunningOutput
@@ -217,4 +220,29 @@ aggwin_running_groups(PG_FUNCTION_ARGS)
 	output.nulls = palloc(desc->natts * sizeof(bool));
 	aggwin_running_choose(output.window, desc, put, &output);
 	return (Datum) 0;
+}
+
+/*
+ * aggwin.window_recomputed(window_id integer): why the windows of an output are
+ * computed anew each time; NULL if they are kept up to date, or gone.
+ */
+Datum
+aggwin_window_recomputed(PG_FUNCTION_ARGS)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	WindowRow  *window;
+	const char *reason = NULL;
+	text	   *result = NULL;
+
+	aggwin_spi_connect();
+	window = aggwin_find_window(PG_GETARG_INT32(0));
+	if (window != NULL)
+		reason = aggwin_running_refusal(window);
+	MemoryContextSwitchTo(caller);
+	if (reason != NULL)
+		result = cstring_to_text(reason);
+	aggwin_spi_finish();
+	if (result == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(result);
 }
