@@ -31,7 +31,16 @@ BEGIN
 		UNION ALL (SELECT 'plain ' || t::text FROM (TABLE plain EXCEPT ALL TABLE published) AS t)
 		$q$, output, output, output);
 END $$;
-SELECT play(1, 'a', 3), play(1, 'b', 2), play(6, 'c', 4), play(20, 'd');
+-- where the first window is, is known now; what comes before it is not late
+SELECT play(1, 'a', 3);
+SELECT close_windows();
+SELECT play(-15, 'before');
+SELECT refresh('plays_1s');
+SELECT close_windows();
+DELETE FROM plays WHERE song = 'before';
+SELECT close_windows();
+SELECT "window", closed, late FROM windows ORDER BY 1;
+SELECT play(1, 'b', 2), play(6, 'c', 4), play(20, 'd');
 SELECT close_windows();
 SELECT "window", keys, closed, revised, late FROM windows ORDER BY 1;
 :since('songs');

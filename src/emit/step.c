@@ -139,7 +139,8 @@ read_watermark(Step *step, const Source *source)
 
 /*
  * Hand on spans in which there were changes to the outputs that have published
- * them: ends of windows, if they publish changes.
+ * them: ends of windows, if they publish changes. One that has begun, but has not
+ * closed its first window, has published nothing.
  */
 static void
 hand_on(Step *step, Datum spans, Datum changes)
@@ -158,7 +159,8 @@ hand_on(Step *step, Datum spans, Datum changes)
 					" range_agg(tstzrange(lower(s.span), upper(s.span) + o.size,"
 					" CASE WHEN upper_inc(s.span) THEN '(]' ELSE '()' END)) AS ends"
 					" FROM unnest($2, $3) AS s (span, changes)"
-					" WHERE lower_inf(s.span) OR lower(s.span) < o.closed_to) AS t"
+					" WHERE (lower_inf(s.span) OR lower(s.span) < o.closed_to)"
+					" AND o.first_end <= o.closed_to) AS t"
 					" WHERE o.window_id = w.window_id AND t.spans IS NOT NULL AND w.rollup IN ("
 					"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = $1"
 					" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = $1 AND u.level > 0)",
