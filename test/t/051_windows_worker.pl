@@ -40,8 +40,7 @@ sub becomes_true
 {
 	my ($query, $name) = @_;
 
-	ok($node->poll_query_until('postgres', $query), $name);
-	return;
+	return ok($node->poll_query_until('postgres', $query), $name);
 }
 
 sub worker_pid
@@ -122,7 +121,8 @@ sub survives
 	catches_up($name);
 	cmp_ok($session->value('SELECT sum(position) FROM aggwin.window'), '>', $before, "$name: windows were published");
 	my $heard = heard_all($total->{heard}, "$name: heard");
-	cmp_ok($heard, '>', 0, "$name: something was heard, $heard messages");
+	note "$name: $heard messages";
+	cmp_ok($heard, '>', 20, "$name: something was heard") if $options{stays};
 	return;
 }
 
@@ -156,7 +156,6 @@ survives('nothing happens', sub { worker_pid() }, stays => 1);
 survives('the worker is ended', sub { kill 'TERM', closing_pid() }, stays => 1);
 survives('the worker is killed', sub { kill_process(closing_pid()) });
 survives('the server is stopped at once', sub { closing_pid(); $node->stop('immediate'); $node->start });
-survives('the server is restarted', sub { $node->restart });
 survives('after all that', sub { worker_pid() }, stays => 1);
 
 # The worker is away, and windows are made up -----------------------------------
@@ -181,7 +180,7 @@ sleep 0.5;
 is($session->value('SELECT position FROM aggwin.window WHERE output = $$top$$::regclass'), $position, 'nothing is published without a worker');
 set_worker('on');
 catches_up('windows that were missed');
-is($session->value("SELECT count(*) FROM (SELECT window_end - lag(window_end) OVER (ORDER BY position) AS step FROM aggwin.emission
+is($session->value("SELECT count(*) FROM (SELECT window_end - lag(window_end) OVER (ORDER BY e.position) AS step FROM aggwin.emission AS e
 		JOIN aggwin.window AS w USING (window_id) WHERE w.output = 'top'::regclass AND revision = 0 AND window_end > '$last') AS s WHERE step <> '2 s'"),
 	0, 'in order');
 cmp_ok($session->value('SELECT skipped FROM aggwin.windows WHERE "window" = $$last$$::regclass'), '>', 0, 'but for those that are too old: counted');
