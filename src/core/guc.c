@@ -107,7 +107,7 @@ define_window_settings(void)
 							"Memory of one session for keeping overlapping windows up to date.",
 							"Beyond it, panes that leave a window are read once more, or, where aggregates can only be merged, windows are computed anew each time. Groups and what has to be kept of them count, too.",
 							&aggwin_window_memory,
-							262144, 1024, MAX_KILOBYTES,
+							262144, 64, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB,
 							NULL, NULL, NULL);
 }

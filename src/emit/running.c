@@ -386,11 +386,12 @@ aggwin_running_seek(const RunningRequest *request)
 		{
 			window->too_large_for = aggwin_window_memory;
 			aggwin_running_empty(window);
-			ereport(LOG,
-					(errmsg("windows of %s are computed anew each time",
-							aggwin_relation_name(request->window->output)),
-					 errdetail("To keep them up to date takes more memory than there is."),
-					 errhint("Consider to increase aggwin.window_memory.")));
+			if (!request->for_revisions)
+				ereport(LOG,
+						(errmsg("windows of %s are computed anew each time",
+								aggwin_relation_name(request->window->output)),
+						 errdetail("To keep them up to date takes more memory than there is."),
+						 errhint("Consider to increase aggwin.window_memory.")));
 		}
 	}
 	aggwin_sandbox_leave(&saved);

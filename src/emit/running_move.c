@@ -148,6 +148,8 @@ make_room(RunningWindow *window)
 		aggwin_running_drop_rows(pane);
 		used -= size - MemoryContextMemAllocated(pane->context, true);
 	}
+	if (used > limit)
+		elog(DEBUG1, "window %d has no room: %zu", window->window_id, used);
 	return used <= limit;
 }
 
@@ -207,6 +209,8 @@ leave(RunningWindow *window, TimestampTz start)
 
 	while (count < window->npanes && window->panes[count]->start < start)
 		unread += !window->panes[count++]->resident;
+	if (unread > 0)
+		elog(DEBUG1, "window %d reads %d panes again", window->window_id, unread);
 	if (!leave_unread(window, unread))
 		return false;
 	for (int i = 0; i < count; i++)
