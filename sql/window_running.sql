@@ -122,23 +122,21 @@ SELECT w.output, d.* FROM aggwin.window AS w, differences(w.output) AS d ORDER B
 -- What is rolled back has not happened.
 SELECT output('again', 'SELECT song, sum(n) AS n, max(longest) AS longest FROM by_second GROUP BY song');
 SELECT close_windows('again') > 0;
-BEGIN;
 SELECT play(23), play(24);
+BEGIN;
 SELECT close_windows('again') > 0;
 ROLLBACK;
-SELECT play(24);
-SELECT close_windows('again') > 0;
-BEGIN;
 SELECT play(25);
 SELECT close_windows('again') > 0;
-SAVEPOINT s;
 DELETE FROM plays WHERE song = 2;
 SELECT play(26);
+BEGIN;
+SAVEPOINT s;
 SELECT close_windows('again') > 0;
 ROLLBACK TO s;
+COMMIT;
 SELECT play(27);
 SELECT close_windows('again') > 0;
-COMMIT;
 SELECT * FROM differences('again');
 
 -- The rollup's columns, and the tables around it, are renamed.

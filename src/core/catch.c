@@ -39,14 +39,20 @@ is_of_evaluation(int sqlerrcode)
 }
 
 /*
- * Calls step(arg) and returns NULL, or the error of evaluation that ended it,
- * copied to the caller's memory context. All other errors are thrown on.
- *
- * What step allocates in the caller's memory context stays there; resources
- * that it takes, and settings and user ids that it changes, are its own.
+ * Does the error end more than what the step was to do: is the transaction to be
+ * repeated, was it cancelled, or the server shut down?
  */
-ErrorData *
-aggwin_catch(void (*step) (void *), void *arg)
+static bool
+is_of_transaction(int sqlerrcode)
+{
+	int			category = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+	return category == MAKE_SQLSTATE('4', '0', '0', '0', '0') ||
+		category == MAKE_SQLSTATE('5', '7', '0', '0', '0');
+}
+
+static ErrorData *
+catch_some(void (*step) (void *), void *arg, bool all)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -71,7 +77,31 @@ aggwin_catch(void (*step) (void *), void *arg)
 	CurrentResourceOwner = owner;
 
 	/* Thrown on only here: whoever catches it must not meet the subtransaction. */
-	if (error != NULL && !is_of_evaluation(error->sqlerrcode))
+	if (error != NULL && (all ? is_of_transaction(error->sqlerrcode)
+						  : !is_of_evaluation(error->sqlerrcode)))
 		ReThrowError(error);
 	return error;
+}
+
+/*
+ * Calls step(arg) and returns NULL, or the error of evaluation that ended it,
+ * copied to the caller's memory context. All other errors are thrown on.
+ *
+ * What step allocates in the caller's memory context stays there; resources
+ * that it takes, and settings and user ids that it changes, are its own.
+ */
+ErrorData *
+aggwin_catch(void (*step) (void *), void *arg)
+{
+	return catch_some(step, arg, false);
+}
+
+/*
+ * The same for all errors but those that are about the transaction: what a user
+ * has made of a table or a query must not stop what is done for others.
+ */
+ErrorData *
+aggwin_catch_all(void (*step) (void *), void *arg)
+{
+	return catch_some(step, arg, true);
 }

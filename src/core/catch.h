@@ -7,5 +7,6 @@
 #include "postgres.h"
 
 extern ErrorData *aggwin_catch(void (*step) (void *), void *arg);
+extern ErrorData *aggwin_catch_all(void (*step) (void *), void *arg);
 
 #endif							/* AGGWIN_CATCH_H */

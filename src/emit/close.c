@@ -52,7 +52,8 @@ typedef struct Closing
 	WindowRow  *window;
 	Publisher	publisher;
 	bool		last_had_rows;	/* the window that ends at closed_to */
-	TimestampTz dirty_done;		/* ends up to this have been looked at */
+	/* dirty ends that have been looked at: (done[0], done[1]] and (done[2], done[3]] */
+	TimestampTz done[4];
 	int64		skipped;
 	int64		expired_position;
 	FullTransactionId version;	/* of the last step that has kept windows up to date */
@@ -132,7 +133,8 @@ begin(Closing *closing, TimestampTz until)
 		first = first_bucket(closing, DT_NOBEGIN);
 		if (first == DT_NOBEGIN)
 			return false;
-		window->closed_to = aggwin_grid_end(window, first);
+		/* What is beyond retention is before the beginning. */
+		window->closed_to = aggwin_grid_end(window, Max(first, until - window->retention));
 	}
 	window->first_end = window->closed_to + window->period;
 	closing->wrote = true;
@@ -156,12 +158,16 @@ skip(Closing *closing, TimestampTz until)
 	closing->wrote = true;
 }
 
-/* After an empty window: go on where the next one ends that is not, if any. */
+/*
+ * After a window without rows: if it had no panes, either, neither has the next
+ * one rows until a pane comes. Where it had, the query may find rows in some of
+ * them only, as with HAVING or NOT EXISTS, and each window is to be computed.
+ */
 static void
 pass_over_empty(Closing *closing, TimestampTz until)
 {
 	WindowRow  *window = closing->window;
-	TimestampTz next = first_bucket(closing, window->closed_to);
+	TimestampTz next = first_bucket(closing, window->closed_to - window->size);
 
 	if (next == DT_NOBEGIN)
 		window->closed_to = until;
@@ -243,31 +249,38 @@ close_up_to(Closing *closing, TimestampTz until)
 /* Late changes -------------------------------------------------------------*/
 
 /* Ends of windows that late changes may have touched, as ranges of them. */
-static uint64
-read_dirty(const Closing *closing, TimestampTz **lowest, TimestampTz **highest)
+typedef struct DirtyEnds
+{
+	uint64		count;
+	TimestampTz *lowest;		/* inclusive, both */
+	TimestampTz *highest;
+} DirtyEnds;
+
+static DirtyEnds
+read_dirty(const Closing *closing)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(closing->window->window_id)};
-	uint64		count;
+	DirtyEnds	ends;
 
 	run(closing->step, "SELECT lower(d), upper(d), lower_inc(d), upper_inc(d)"
 		" FROM aggwin.window AS w CROSS JOIN LATERAL unnest(w.dirty) AS d"
 		" WHERE w.window_id = $1 ORDER BY d", SPI_OK_SELECT, 1, types, values, NULL);
-	count = SPI_processed;
-	*lowest = palloc(sizeof(TimestampTz) * count);
-	*highest = palloc(sizeof(TimestampTz) * count);
-	for (uint64 i = 0; i < count; i++)
+	ends.count = SPI_processed;
+	ends.lowest = palloc(sizeof(TimestampTz) * ends.count);
+	ends.highest = palloc(sizeof(TimestampTz) * ends.count);
+	for (uint64 i = 0; i < ends.count; i++)
 	{
 		HeapTuple	row = SPI_tuptable->vals[i];
 		TupleDesc	desc = SPI_tuptable->tupdesc;
 		bool		isnull;
 
-		(*lowest)[i] = DatumGetTimestampTz(SPI_getbinval(row, desc, 1, &isnull)) +
+		ends.lowest[i] = DatumGetTimestampTz(SPI_getbinval(row, desc, 1, &isnull)) +
 			(DatumGetBool(SPI_getbinval(row, desc, 3, &isnull)) ? 0 : 1);
-		(*highest)[i] = DatumGetTimestampTz(SPI_getbinval(row, desc, 2, &isnull)) -
+		ends.highest[i] = DatumGetTimestampTz(SPI_getbinval(row, desc, 2, &isnull)) -
 			(DatumGetBool(SPI_getbinval(row, desc, 4, &isnull)) ? 0 : 1);
 	}
-	return count;
+	return ends;
 }
 
 static bool
@@ -282,39 +295,68 @@ may_revise(const Closing *closing, TimestampTz until)
 		window->last_emission <= step->now - CORRECTION_PAUSE;
 }
 
-/* Publish what has changed in windows that were closed before this step. */
+/*
+ * Publish what has changed in windows that end after one time and not after
+ * another. False if this was enough for one step; *count is how many it was.
+ */
+static bool
+revise_between(Closing *closing, const DirtyEnds *ends, TimestampTz after, TimestampTz last,
+			   int *count)
+{
+	Step	   *step = closing->step;
+	WindowRow  *window = closing->window;
+
+	window->revised_to = after;
+	for (uint64 i = 0; i < ends->count; i++)
+	{
+		TimestampTz end = aggwin_grid_end(window, Max(ends->lowest[i] - 1, after)) + window->period;
+
+		for (; end <= Min(ends->highest[i], last); end += window->period)
+		{
+			if (step->max_windows > 0 && (*count)++ == step->max_windows)
+				return false;
+			closing->publisher.from = rows_of(closing, end, true);
+			aggwin_publish_revision(&closing->publisher, end);
+			closing->wrote = true;
+			window->revised_to = end;
+		}
+	}
+	return true;
+}
+
+/*
+ * Publish what has changed in windows that were closed before this step. What one
+ * step leaves, the next goes on with, and begins again when it has been through:
+ * otherwise late rows that keep coming for some would keep others waiting.
+ */
 static void
 revise(Closing *closing)
 {
-	Step	   *step = closing->step;
-	const WindowRow *window = closing->window;
-	TimestampTz *lowest;
-	TimestampTz *highest;
-	uint64		ranges = read_dirty(closing, &lowest, &highest);
+	WindowRow  *window = closing->window;
+	DirtyEnds	ends = read_dirty(closing);
+	TimestampTz oldest = window->closed_to - window->retention - 1;
+	TimestampTz from = Max(window->revised_to, oldest);
 	int			count = 0;
 
-	for (uint64 i = 0; i < ranges; i++)
+	if (ends.count == 0)
+		return;
+	closing->wrote = true;
+	closing->done[0] = from;
+	if (!revise_between(closing, &ends, from, DT_NOEND, &count))
 	{
-		TimestampTz end = aggwin_grid_end(window, lowest[i] - 1) + window->period;
-
-		end = Max(end, closing->dirty_done == DT_NOBEGIN ? end : closing->dirty_done + window->period);
-		for (; end <= highest[i]; end += window->period)
-		{
-			if (step->max_windows > 0 && count++ == step->max_windows)
-			{
-				step->more = true;
-				return;
-			}
-			closing->publisher.from = rows_of(closing, end, true);
-			aggwin_publish_revision(&closing->publisher, end);
-			closing->dirty_done = end;
-		}
+		closing->done[1] = window->revised_to;
+		closing->step->more = true;
+		return;
 	}
-	if (ranges > 0)
+	closing->done[1] = DT_NOEND;
+	closing->done[2] = DT_NOBEGIN;
+	if (!revise_between(closing, &ends, oldest, from, &count))
 	{
-		closing->dirty_done = DT_NOEND;
-		closing->wrote = true;
+		closing->done[3] = window->revised_to;
+		closing->step->more = true;
+		return;
 	}
+	closing->done[3] = DT_NOEND;
 }
 
 /* Old windows --------------------------------------------------------------*/
@@ -383,22 +425,26 @@ store(const Closing *closing, double elapsed_ms)
 	const WindowRow *window = closing->window;
 	const Publisher *publisher = &closing->publisher;
 	Oid			types[] = {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
-	TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID, TIMESTAMPTZOID, BOOLOID};
+	TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID, TIMESTAMPTZOID, BOOLOID,
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		values[] = {
 		Int32GetDatum(window->window_id), TimestampTzGetDatum(window->first_end),
 		TimestampTzGetDatum(window->closed_to), TimestampTzGetDatum(window->watermark),
-		TimestampTzGetDatum(window->active_at), TimestampTzGetDatum(closing->dirty_done),
+		TimestampTzGetDatum(window->active_at), TimestampTzGetDatum(closing->done[0]),
 		Int64GetDatum(publisher->position), Int64GetDatum(closing->expired_position),
 		Int64GetDatum(publisher->closed), Int64GetDatum(publisher->revised),
 		Int64GetDatum(closing->skipped), Int64GetDatum(publisher->not_notified),
 		Float8GetDatum(elapsed_ms), TimestampTzGetDatum(window->closed_to - window->size),
-		BoolGetDatum(aggwin_running_stored(window->window_id))
+		BoolGetDatum(aggwin_running_stored(window->window_id)),
+		TimestampTzGetDatum(closing->done[1]), TimestampTzGetDatum(closing->done[2]),
+		TimestampTzGetDatum(closing->done[3]), TimestampTzGetDatum(window->revised_to)
 	};
 
 	/* With infinite times for what is not known: the updated row has NULL. */
 	run(closing->step, "UPDATE aggwin.window AS w SET first_end = nullif($2, '-infinity'),"
 		" closed_to = nullif($3, '-infinity'), watermark = nullif($4, '-infinity'), active_at = $5,"
-		" dirty = w.dirty - tstzmultirange(tstzrange(NULL, $6, '(]')),"
+		" dirty = w.dirty - tstzmultirange(tstzrange($6, $16, '(]'), tstzrange($17, $18, '(]')),"
+		" revised_to = nullif($19, '-infinity'),"
 		" stale = CASE WHEN $15 THEN '{}' ELSE w.stale END,"
 		" latest_start = CASE WHEN isfinite($3) THEN $14 END,"
 		" latest_revision = (SELECT max(e.revision) FROM aggwin.emission AS e"
@@ -421,7 +467,7 @@ aggwin_close_window(Step *step, WindowRow *window)
 	Closing		closing = {
 		.step = step,
 		.window = window,
-		.dirty_done = DT_NOBEGIN,
+		.done = {DT_NOEND, DT_NOEND, DT_NOEND, DT_NOEND},
 		.publisher = {
 			.window = window,
 			.snapshot = step->snapshot,
@@ -437,10 +483,10 @@ aggwin_close_window(Step *step, WindowRow *window)
 	until = target(&closing);
 	if (until != DT_NOBEGIN && begin(&closing, until))
 	{
-		closing.last_had_rows = last_had_rows(&closing);
 		read_touched(&closing);
 		if (may_revise(&closing, until))
 			revise(&closing);
+		closing.last_had_rows = last_had_rows(&closing);
 		skip(&closing, until);
 		close_up_to(&closing, until);
 		expire(&closing);

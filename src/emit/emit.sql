@@ -26,6 +26,7 @@ CREATE TABLE aggwin.window (
 	latest_start timestamptz,
 	latest_revision integer,
 	dirty tstzmultirange NOT NULL DEFAULT '{}',
+	revised_to timestamptz,
 	stale tstzmultirange NOT NULL DEFAULT '{}',
 	stepped_by xid8,
 	position bigint NOT NULL DEFAULT 0,
@@ -51,6 +52,7 @@ COMMENT ON COLUMN aggwin.window.first_end IS 'the end of the first window that w
 COMMENT ON COLUMN aggwin.window.closed_to IS 'the end of the newest window that was closed, or passed over because it was empty';
 COMMENT ON COLUMN aggwin.window.active_at IS 'when the watermark was last seen to move, by the clock';
 COMMENT ON COLUMN aggwin.window.dirty IS 'ends of closed windows that a late change may have touched';
+COMMENT ON COLUMN aggwin.window.revised_to IS 'where the last step stopped among the dirty ends; the next goes on from there';
 COMMENT ON COLUMN aggwin.window.stale IS 'event time of closed windows in which something has changed since the last step';
 COMMENT ON COLUMN aggwin.window.stepped_by IS 'the last transaction that closed windows';
 COMMENT ON COLUMN aggwin.window.expired_position IS 'all up to this position may have been deleted';

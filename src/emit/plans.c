@@ -16,7 +16,7 @@
 #include "utils/memutils.h"
 
 /* With more than this, all are forgotten: of windows that have been dropped. */
-#define MAX_PLANS 1000
+#define MAX_PLANS 2000
 
 typedef struct KeptPlan
 {

@@ -17,6 +17,7 @@
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/timestamp.h"
 #include "utils/tuplestore.h"
 #include "utils/typcache.h"
@@ -32,6 +33,39 @@ check_may_read(Oid output)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for table %s", get_rel_name(output))));
+}
+
+/*
+ * The rows of the last result are to be rows of a table that its owner may have
+ * changed since it was made.
+ */
+static void
+check_columns(const WindowRow *window, TupleDesc wanted)
+{
+	TupleDesc	desc = SPI_tuptable->tupdesc;
+	bool		same = desc->natts == wanted->natts;
+
+	for (int i = 0; same && i < desc->natts; i++)
+		same = !TupleDescAttr(wanted, i)->attisdropped &&
+			TupleDescAttr(desc, i)->atttypid == TupleDescAttr(wanted, i)->atttypid;
+	if (!same)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("table %s no longer has the columns of its window query",
+						aggwin_relation_name(window->output)),
+				 errhint("Columns of a window's table must not be added, dropped or changed; drop the window output and create it again.")));
+}
+
+/* Windows are computed with their owner's rights, which policies do not ask for. */
+static void
+refuse_policies(Oid output)
+{
+	if (check_enable_rls(output, InvalidOid, true) == RLS_ENABLED)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("row-level security of table %s applies to you", get_rel_name(output)),
+				 errdetail("aggwin.window_at() computes all rows of a window."),
+				 errhint("Read the table.")));
 }
 
 static WindowRow *
@@ -195,6 +229,7 @@ compute(void *arg)
 							   lengthof(types), types, values, NULL, true, 0);
 	if (rc != SPI_OK_SELECT)
 		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
+	check_columns(window, ((ReturnSetInfo *) call->fcinfo->resultinfo)->setDesc);
 	return_rows(call->fcinfo);
 }
 
@@ -246,13 +281,15 @@ aggwin_window_at(PG_FUNCTION_ARGS)
 	Sandbox		saved;
 
 	check_may_read(output);
+	refuse_policies(output);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	aggwin_spi_connect();
 	window = window_of(output);
 	call.window = window;
 	call.bounds.end = aggwin_grid_end(window, time_argument(fcinfo, 1, window->time));
 	call.bounds.start = call.bounds.end - window->size;
-	aggwin_sandbox_enter(&saved, window->owner, true);
+	/* The table's owner, but for the moment between ALTER … OWNER and the next step. */
+	aggwin_sandbox_enter(&saved, aggwin_owner_of(window->definition), true);
 	aggwin_with_bounds(&call.bounds, compute, &call);
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();

@@ -66,12 +66,16 @@ typedef struct Source
 	bool		no_watermark;
 } Source;
 
-/* What of it */
-typedef struct StepCall
+/* One output of a step */
+typedef struct OutputCall
 {
 	Step	   *step;
-	WindowRow  *window;
-} StepCall;
+	int32		window_id;
+	Oid			only_for;		/* a role, or InvalidOid */
+} OutputCall;
+
+/* A query that a step runs could call for another. */
+static bool in_step = false;
 
 /* False if the rollup is restored, and not all of it is there yet. */
 static bool
@@ -156,7 +160,7 @@ hand_on(Step *step, Datum spans, Datum changes)
 					" ELSE '{}' END"
 					" FROM aggwin.window AS o CROSS JOIN LATERAL (SELECT range_agg(s.span) AS spans,"
 					" sum(s.changes)::bigint AS changes,"
-					" range_agg(tstzrange(lower(s.span), upper(s.span) + o.size,"
+					" range_agg(tstzrange(lower(s.span), least(upper(s.span), o.closed_to) + o.size,"
 					" CASE WHEN upper_inc(s.span) THEN '(]' ELSE '()' END)) AS ends"
 					" FROM unnest($2, $3) AS s (span, changes)"
 					" WHERE (lower_inf(s.span) OR lower(s.span) < o.closed_to)"
@@ -220,48 +224,69 @@ is_backing_off(const Step *step, int32 window_id)
 }
 
 static void
-record_failure(Step *step, const WindowRow *window, const ErrorData *error)
+record_failure(Snapshot snapshot, int32 window_id, const char *message)
 {
 	Oid			types[] = {INT4OID, TEXTOID};
-	Datum		values[] = {Int32GetDatum(window->window_id), CStringGetTextDatum(error->message)};
+	Datum		values[] = {Int32GetDatum(window_id), CStringGetTextDatum(message)};
 
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("could not publish windows of %s: %s", aggwin_relation_name(window->output),
-					error->message)));
-	aggwin_emit_run(step->snapshot, "WITH failed AS (UPDATE aggwin.window AS w SET failures = w.failures + 1,"
+	aggwin_emit_run(snapshot, "WITH failed AS (UPDATE aggwin.window AS w SET failures = w.failures + 1,"
 					" last_error_at = clock_timestamp(), failing_since = coalesce(w.failing_since, clock_timestamp())"
 					" WHERE w.window_id = $1 RETURNING w.window_id)"
 					" INSERT INTO aggwin.window_failure (window_id, error) SELECT f.window_id, $2 FROM failed AS f"
 					" ON CONFLICT (window_id) DO UPDATE SET error = excluded.error",
 					SPI_OK_INSERT, lengthof(types), types, values, NULL);
-	step->wrote = true;
 }
 
+/* Publish what is due of one output, if it is there and may be. */
 static void
-close_window(void *arg)
+close_output(void *arg)
 {
-	StepCall   *call = arg;
+	OutputCall *call = arg;
+	WindowRow  *window = aggwin_find_window(call->window_id);
 
-	aggwin_close_window(call->step, call->window);
+	if (window == NULL || window->paused ||
+		(OidIsValid(call->only_for) && !has_privs_of_role(call->only_for, window->owner)))
+		return;
+	aggwin_follow_owner(window);
+	aggwin_close_window(call->step, window);
 }
 
-/* One output of a worker's step. */
+/* The same for a worker, whom the error of one must not keep from the others. */
 static void
-try_window(Step *step, WindowRow *window)
+try_output(OutputCall *call)
 {
-	StepCall	call = {.step = step, .window = window};
+	Step	   *step = call->step;
 	Step		before = *step;
 	ErrorData  *error;
 
-	if (is_backing_off(step, window->window_id))
+	if (is_backing_off(step, call->window_id))
 		return;
-	error = aggwin_catch(close_window, &call);
-	if (error)
-	{
-		*step = before;
-		record_failure(step, window, error);
-	}
+	error = aggwin_catch_all(close_output, call);
+	if (error == NULL)
+		return;
+	*step = before;
+	ereport(WARNING,
+			(errcode(error->sqlerrcode),
+			 errmsg("could not publish windows: %s", error->message),
+			 errdetail("See the row with window_id %d in aggwin.window.", call->window_id)));
+	record_failure(step->snapshot, call->window_id, error->message);
+	step->wrote = true;
+}
+
+/*
+ * Of a step that failed as a whole: all outputs over the rollup say so. In a
+ * transaction of its own, connected to SPI.
+ */
+void
+aggwin_windows_failed(int32 rollup_id, const char *message)
+{
+	Sandbox		saved;
+	ListCell   *lc;
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
+	foreach(lc, aggwin_windows_of(rollup_id))
+		record_failure(GetActiveSnapshot(), lfirst_int(lc), message);
+	aggwin_sandbox_leave(&saved);
 }
 
 static void
@@ -309,44 +334,57 @@ lock(int32 rollup_id, RollupRow *row)
 }
 
 /*
- * The step itself, under the snapshot. windows: ids, those of only_for if that is
- * a role; errors are then thrown, otherwise stored.
+ * A rollup whose triggers are disabled does not tell of changes, and its windows
+ * wait, as its folds do.
+ */
+static bool
+captures_everything(const Step *step, Oid source)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(source)};
+	bool		isnull;
+
+	aggwin_emit_run(step->snapshot, "SELECT aggwin.captures_everything($1)", SPI_OK_SELECT,
+					1, types, values, NULL);
+	return DatumGetBool(aggwin_spi_value(1, &isnull));
+}
+
+/*
+ * The step itself, under the snapshot. For a role: its outputs only, and an error
+ * ends the step.
  */
 static void
 run_step(Step *step, Source *source, Oid only_for)
 {
 	List	   *ids = aggwin_windows_of(step->rollup_id);
 	ListCell   *lc;
+	Sandbox		saved;
 
-	if (ids == NIL || !read_source(step, source))
+	if (ids == NIL || !captures_everything(step, source->row.source) || !read_source(step, source))
 		return;
+	aggwin_sandbox_enter(&saved, source->owner, true);
+	only_by_index();
+	read_watermark(step, source);
+	aggwin_sandbox_leave(&saved);
+	take_late_changes(step, source);
 	foreach(lc, ids)
 	{
-		WindowRow  *window = aggwin_find_window(lfirst_int(lc));
+		OutputCall	call = {.step = step, .window_id = lfirst_int(lc), .only_for = only_for};
 
-		if (window == NULL)
-			continue;
-		if (source->time == NULL)
-		{
-			Sandbox		saved;
-
-			source->time = window->time;
-			aggwin_sandbox_enter(&saved, source->owner, true);
-			only_by_index();
-			read_watermark(step, source);
-			aggwin_sandbox_leave(&saved);
-			take_late_changes(step, source);
-		}
-		if (window->paused || (OidIsValid(only_for) && !has_privs_of_role(only_for, window->owner)))
-			continue;
-		aggwin_follow_owner(window);
 		if (OidIsValid(only_for))
-			aggwin_close_window(step, window);
+			close_output(&call);
 		else
-			try_window(step, window);
+			try_output(&call);
 	}
 	if (step->wrote)
 		store_seen(step);
+}
+
+/* The type of the buckets, in all tiers. */
+static const TimeType *
+time_type(const RollupRow *row)
+{
+	return aggwin_time_type(get_atttype(row->state, get_attnum(row->state, "bucket")));
 }
 
 /* A step for a worker, or for a role. */
@@ -361,13 +399,23 @@ close_windows_of(int32 rollup_id, Oid only_for, int max_windows, bool *more)
 	if (!lock(rollup_id, &source.row))
 		return 0;
 	source.owner = aggwin_rollup_owner(&source.row);
+	source.time = time_type(&source.row);
 	source.names = aggwin_rollup_names(&source.row);
 	step.snapshot = aggwin_locked_snapshot(source.row.source);
 	step.now = GetCurrentTimestamp();
 	PushActiveSnapshot(step.snapshot);
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	aggwin_spi_connect();
-	run_step(&step, &source, only_for);
+	in_step = true;
+	PG_TRY();
+	{
+		run_step(&step, &source, only_for);
+	}
+	PG_FINALLY();
+	{
+		in_step = false;
+	}
+	PG_END_TRY();
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);
 	PopActiveSnapshot();
@@ -442,6 +490,11 @@ aggwin_close_windows(PG_FUNCTION_ARGS)
 
 	PreventCommandIfReadOnly("aggwin.close_windows()");
 	PreventCommandDuringRecovery("aggwin.close_windows()");
+	if (in_step)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("aggwin.close_windows() cannot be called while windows are being closed"),
+				 errhint("Leave it out of functions that window queries and triggers on their outputs call.")));
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),

@@ -23,6 +23,7 @@ typedef struct Step
 } Step;
 
 extern int64 aggwin_close_windows_of(int32 rollup_id, bool *more);
+extern void aggwin_windows_failed(int32 rollup_id, const char *message);
 
 /* close.c */
 extern void aggwin_close_window(Step *step, WindowRow *window);

@@ -39,6 +39,7 @@ typedef struct WindowRow
 	TimestampTz closed_to;
 	TimestampTz watermark;
 	TimestampTz active_at;
+	TimestampTz revised_to;
 	TimestampTz latest_start;
 	TimestampTz last_emission;	/* by the clock */
 	int64		position;

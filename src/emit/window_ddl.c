@@ -363,16 +363,22 @@ check_keys(const NewWindow *window, Datum names)
 
 /* Creating -----------------------------------------------------------------*/
 
-/* Has the rollup any row? The answer may be old; it is about where to begin. */
+/*
+ * Has the rollup any row? Asked of its tables, since a view would compute all of
+ * them to find one; as its owner, who may have put functions into their indexes.
+ */
 static bool
-rollup_is_empty(Oid view)
+rollup_is_empty(const RollupRow *rollup)
 {
 	bool		isnull;
 	bool		empty;
 	Sandbox		saved;
 
-	aggwin_sandbox_enter(&saved, GetUserId(), true);
-	aggwin_spi_run(psprintf("SELECT NOT EXISTS (SELECT FROM %s)", aggwin_relation_name(view)),
+	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(rollup), true);
+	aggwin_spi_run(psprintf("SELECT NOT EXISTS (SELECT FROM %s) AND NOT EXISTS (SELECT FROM %s)"
+							" AND NOT EXISTS (SELECT FROM %s AS i WHERE " AGGWIN_BASE_INVALID ")",
+							aggwin_relation_name(rollup->state), aggwin_relation_name(rollup->delta),
+							aggwin_relation_name(rollup->invalid)),
 				   SPI_OK_SELECT);
 	empty = DatumGetBool(aggwin_spi_value(1, &isnull));
 	aggwin_sandbox_leave(&saved);
@@ -477,7 +483,7 @@ aggwin_create_window(PG_FUNCTION_ARGS)
 	keys = key_names(&window, PG_ARGISNULL(ARG_KEYS) ? NULL : PG_GETARG_ARRAYTYPE_P(ARG_KEYS));
 	check_keys(&window, keys);
 	create_output(&window);
-	window.row.from_first = rollup_is_empty(window.query.view);
+	window.row.from_first = rollup_is_empty(&window.query.rollup);
 	insert_catalog(&window, fcinfo, keys);
 	aggwin_spi_finish();
 	PG_RETURN_OID(window.row.output);

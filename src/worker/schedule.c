@@ -399,7 +399,10 @@ record_failure(void *arg)
 		return;
 	PushActiveSnapshot(GetTransactionSnapshot());
 	aggwin_spi_connect();
-	aggwin_spi_run_args("WITH counted AS (UPDATE aggwin.tier SET failures = failures + 1, last_error_at = now()"
+	if (report->key.level == WINDOWS)
+		aggwin_windows_failed(report->key.rollup_id, report->message);
+	else
+		aggwin_spi_run_args("WITH counted AS (UPDATE aggwin.tier SET failures = failures + 1, last_error_at = now()"
 						" WHERE rollup_id = $1 AND level = $3 RETURNING rollup_id, level)"
 						" INSERT INTO aggwin.failure (rollup_id, level, error)"
 						" SELECT rollup_id, level, $2 FROM counted"
