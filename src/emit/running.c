@@ -170,6 +170,9 @@ read_types(RunningWindow *window)
 	}
 	window->inputs = palloc0(Max(window->ninputs, 1) * sizeof(InputType));
 	window->row_align = 1;
+	window->by_value = true;
+	for (int i = 0; i < window->nkeys; i++)
+		window->by_value &= window->keys[i].by_value;
 	foreach(lc, window->query->inputs)
 	{
 		InputType  *input = &window->inputs[foreach_current_index(lc)];
@@ -178,7 +181,10 @@ read_types(RunningWindow *window)
 		get_typlenbyval(type, &input->length, &input->by_value);
 		input->integer = type == INT8OID || type == INT4OID || type == INT2OID;
 		if (!input->by_value)
+		{
 			window->row_align = MAXIMUM_ALIGNOF;
+			window->by_value = false;
+		}
 	}
 }
 

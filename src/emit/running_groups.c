@@ -44,8 +44,9 @@ same_keys(RunningWindow *window, RunningGroup *a, RunningGroup *b)
 
 		if (a->keys[i].isnull != b->keys[i].isnull)
 			return false;
-		if (!a->keys[i].isnull &&
-			!DatumGetBool(FunctionCall2Coll(&key->equal, key->collation,
+		if (a->keys[i].isnull || (key->by_value && a->keys[i].value == b->keys[i].value))
+			continue;
+		if (!DatumGetBool(FunctionCall2Coll(&key->equal, key->collation,
 											a->keys[i].value, b->keys[i].value)))
 			return false;
 	}
@@ -53,8 +54,8 @@ same_keys(RunningWindow *window, RunningGroup *a, RunningGroup *b)
 }
 
 /* As TupleHashTableHash() does. */
-static uint32
-hash_keys(RunningWindow *window, const NullableDatum *keys)
+uint32
+aggwin_running_hash(RunningWindow *window, const NullableDatum *keys)
 {
 	uint32		hash = 0;
 
@@ -66,6 +67,26 @@ hash_keys(RunningWindow *window, const NullableDatum *keys)
 													 keys[i].value));
 	}
 	return murmurhash32(hash);
+}
+
+/*
+ * Groups are met in no order, and to wait for each of them takes longer than what
+ * is to be done with it. So whoever has several of them ahead says so, first where
+ * they are found, then where they are likely to be.
+ */
+void
+aggwin_running_expect_hash(const RunningWindow *window, uint32 hash)
+{
+	running_prefetch(&window->table->data[hash & window->table->sizemask]);
+}
+
+void
+aggwin_running_expect_group(const RunningWindow *window, uint32 hash)
+{
+	const GroupsElement *element = &window->table->data[hash & window->table->sizemask];
+
+	if (element->status == groups_SH_IN_USE)
+		running_expect(element->group);
 }
 
 /* Give a window an empty set of groups; without keys, the one that there always is. */
@@ -88,7 +109,7 @@ aggwin_running_create_groups(RunningWindow *window)
 	window->listed = MemoryContextAlloc(window->content, window->max_listed * sizeof(RunningGroup *));
 	window->wasted = 0;
 	if (window->nkeys == 0)
-		(void) aggwin_running_find_group(window);
+		(void) aggwin_running_find_group(window, NULL, aggwin_running_hash(window, NULL));
 }
 
 /* A slot that was never used, its states started. */
@@ -128,16 +149,18 @@ new_slot(RunningWindow *window)
 	return group;
 }
 
-/* The group that has the keys of window->probe; a new one if there is none. */
+/* The group that has these keys, with their hash; a new one if there is none. */
 RunningGroup *
-aggwin_running_find_group(RunningWindow *window)
+aggwin_running_find_group(RunningWindow *window, const NullableDatum *keys, uint32 hash)
 {
 	RunningGroup *probe = window->probe;
 	GroupsElement *element;
 	RunningGroup *group;
 	bool		found;
 
-	probe->hash = hash_keys(window, probe->keys);
+	for (int i = 0; i < window->nkeys; i++)
+		probe->keys[i] = keys[i];
+	probe->hash = hash;
 	element = groups_insert_hash(window->table, probe, probe->hash, &found);
 	if (found)
 		return element->group;

@@ -17,6 +17,15 @@
 /* Rows between two resets of the memory that key functions may leave behind */
 #define ROWS_A_RESET 256
 
+/* A row that has been received, and whose group is expected */
+typedef struct ReceivedRow
+{
+	RunningPane *pane;
+	uint32		hash;
+	NullableDatum *keys;
+	NullableDatum *inputs;
+} ReceivedRow;
+
 typedef struct PaneReceiver
 {
 	DestReceiver pub;
@@ -25,8 +34,40 @@ typedef struct PaneReceiver
 	int			npanes;
 	bool		add;
 	int64		rows;
-	NullableDatum *inputs;
+	int			nreceived;
+	int			max_received;	/* 1 if rows are only valid until the next one comes */
+	ReceivedRow received[RUNNING_AHEAD];
 } PaneReceiver;
+
+static void
+put_row(PaneReceiver *receiver, ReceivedRow *received)
+{
+	RunningWindow *window = receiver->window;
+	RunningGroup *group = aggwin_running_find_group(window, received->keys, received->hash);
+	Size		length;
+
+	/* If it is new, somebody must look whether it has got rows in the end. */
+	if (group->rows == 0)
+		aggwin_running_list(window, group);
+	if (receiver->add)
+	{
+		RunningRow	row = {.group = group, .inputs = received->inputs};
+
+		aggwin_running_add_row(window, received->pane, &row);
+	}
+	length = aggwin_running_pack(window, group, received->inputs);
+	aggwin_running_append(window, received->pane, window->row, length);
+}
+
+static void
+put_received(PaneReceiver *receiver)
+{
+	for (int i = 0; i < receiver->nreceived; i++)
+		aggwin_running_expect_group(receiver->window, receiver->received[i].hash);
+	for (int i = 0; i < receiver->nreceived; i++)
+		put_row(receiver, &receiver->received[i]);
+	receiver->nreceived = 0;
+}
 
 static bool
 receive(TupleTableSlot *slot, DestReceiver *self)
@@ -34,39 +75,30 @@ receive(TupleTableSlot *slot, DestReceiver *self)
 	PaneReceiver *receiver = (PaneReceiver *) self;
 	RunningWindow *window = receiver->window;
 	MemoryContext caller = MemoryContextSwitchTo(window->scratch);
-	NullableDatum *keys = window->probe->keys;
-	RunningGroup *group;
+	ReceivedRow *received = &receiver->received[receiver->nreceived++];
 	int64		number;
-	Size		length;
 
 	slot_getallattrs(slot);
 	number = (DatumGetTimestamp(slot->tts_values[0]) - receiver->panes[0]->start) / window->pane_width;
 	if (slot->tts_isnull[0] || number < 0 || number >= receiver->npanes)
 		elog(ERROR, "a row of a window's panes is in none of them");
+	received->pane = receiver->panes[number];
 	for (int i = 0; i < window->nkeys; i++)
 	{
-		keys[i].value = slot->tts_values[1 + i];
-		keys[i].isnull = slot->tts_isnull[1 + i];
-		if (window->keys[i].length == -1 && !keys[i].isnull)
-			keys[i].value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(keys[i].value));
+		received->keys[i].value = slot->tts_values[1 + i];
+		received->keys[i].isnull = slot->tts_isnull[1 + i];
+		if (window->keys[i].length == -1 && !received->keys[i].isnull)
+			received->keys[i].value = PointerGetDatum(PG_DETOAST_DATUM_PACKED(received->keys[i].value));
 	}
 	for (int i = 0; i < window->ninputs; i++)
 	{
-		receiver->inputs[i].value = slot->tts_values[1 + window->nkeys + i];
-		receiver->inputs[i].isnull = slot->tts_isnull[1 + window->nkeys + i];
+		received->inputs[i].value = slot->tts_values[1 + window->nkeys + i];
+		received->inputs[i].isnull = slot->tts_isnull[1 + window->nkeys + i];
 	}
-	group = aggwin_running_find_group(window);
-	/* If it is new, somebody must look whether it has got rows in the end. */
-	if (group->rows == 0)
-		aggwin_running_list(window, group);
-	if (receiver->add)
-	{
-		RunningRow	row = {.group = group, .inputs = receiver->inputs};
-
-		aggwin_running_add_row(window, receiver->panes[number], &row);
-	}
-	length = aggwin_running_pack(window, group, receiver->inputs);
-	aggwin_running_append(window, receiver->panes[number], window->row, length);
+	received->hash = aggwin_running_hash(window, received->keys);
+	aggwin_running_expect_hash(window, received->hash);
+	if (receiver->nreceived == receiver->max_received)
+		put_received(receiver);
 	MemoryContextSwitchTo(caller);
 	if (++receiver->rows % ROWS_A_RESET == 0)
 		MemoryContextReset(window->scratch);
@@ -94,6 +126,8 @@ run(void *arg)
 
 	/* A pane has few rows next to what is kept in memory, so none go to disk. */
 	aggwin_pin("work_mem", "64MB");
+	/* Nor does their order matter, whatever small number of rows is expected. */
+	aggwin_pin("enable_sort", "off");
 	plan = SPI_prepare(receiver->window->query->input_sql, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -101,6 +135,7 @@ run(void *arg)
 	if (rc != SPI_OK_SELECT)
 		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc),
 			 receiver->window->query->input_sql);
+	put_received(receiver);
 	SPI_freeplan(plan);
 	AtEOXact_GUC(false, guc_level);
 }
@@ -118,9 +153,17 @@ aggwin_running_load(RunningWindow *window, const WindowBounds *bounds, RunningPa
 		.pub = {receive, startup, shutdown, shutdown, DestTuplestore},
 		.window = window, .panes = panes, .npanes = npanes, .add = add
 	};
+	int			ncolumns = window->nkeys + window->ninputs;
+	NullableDatum *columns;
 
-	receiver.inputs = palloc(Max(window->ninputs, 1) * sizeof(NullableDatum));
+	receiver.max_received = window->by_value ? RUNNING_AHEAD : 1;
+	columns = palloc(Max(receiver.max_received * ncolumns, 1) * sizeof(NullableDatum));
+	for (int i = 0; i < receiver.max_received; i++)
+	{
+		receiver.received[i].keys = columns + i * ncolumns;
+		receiver.received[i].inputs = receiver.received[i].keys + window->nkeys;
+	}
 	aggwin_with_bounds(bounds, run, &receiver);
-	pfree(receiver.inputs);
+	pfree(columns);
 	MemoryContextReset(window->scratch);
 }

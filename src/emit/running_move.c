@@ -66,12 +66,17 @@ load(RunningWindow *window, TimestampTz start, TimestampTz end, RunningPane **pa
 
 /* Rows of a pane, one after the other ---------------------------------------*/
 
+/* Rows are unpacked some at a time, so that their groups are ready in their turn. */
 typedef struct PaneScan
 {
 	RunningWindow *window;
 	RowCursor	cursor;
-	RunningRow	row;
-	int			rows;
+	RunningRow	row;			/* the current one */
+	int64		rows;
+	RunningRow	ahead[RUNNING_AHEAD];
+	int			nahead;
+	int			position;
+	NullableDatum *inputs;
 	MemoryContext caller;
 } PaneScan;
 
@@ -81,7 +86,9 @@ begin_scan(PaneScan *scan, RunningWindow *window, RunningPane *pane)
 	memset(scan, 0, sizeof(PaneScan));
 	scan->window = window;
 	scan->cursor.chunk = pane->first;
-	scan->row.inputs = palloc(Max(window->ninputs, 1) * sizeof(NullableDatum));
+	scan->inputs = palloc(Max(RUNNING_AHEAD * window->ninputs, 1) * sizeof(NullableDatum));
+	for (int i = 0; i < RUNNING_AHEAD; i++)
+		scan->ahead[i].inputs = scan->inputs + i * window->ninputs;
 	scan->caller = MemoryContextSwitchTo(window->scratch);
 }
 
@@ -90,7 +97,17 @@ next(PaneScan *scan)
 {
 	if (++scan->rows % ROWS_A_RESET == 0)
 		MemoryContextReset(scan->window->scratch);
-	return aggwin_running_next_row(scan->window, &scan->cursor, &scan->row);
+	if (scan->position == scan->nahead)
+	{
+		scan->position = scan->nahead = 0;
+		while (scan->nahead < RUNNING_AHEAD &&
+			   aggwin_running_next_row(scan->window, &scan->cursor, &scan->ahead[scan->nahead]))
+			running_expect(scan->ahead[scan->nahead++].group);
+		if (scan->nahead == 0)
+			return false;
+	}
+	scan->row = scan->ahead[scan->position++];
+	return true;
 }
 
 static void
@@ -98,7 +115,7 @@ end_scan(PaneScan *scan)
 {
 	MemoryContextSwitchTo(scan->caller);
 	MemoryContextReset(scan->window->scratch);
-	pfree(scan->row.inputs);
+	pfree(scan->inputs);
 }
 
 static void

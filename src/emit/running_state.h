@@ -113,6 +113,7 @@ typedef struct RunningWindow
 	RunningAggregate *aggs;
 	bool	   *results_by_value;
 	Size		row_align;
+	bool		by_value;		/* all keys and inputs are passed so */
 
 	/* What all of this is worth. A step begins with the version of the one before. */
 	bool		valid;
@@ -174,6 +175,23 @@ running_stacks(const RunningWindow *window, RunningGroup *group)
 	return (RunningStacks *) ((char *) group + window->stacks_offset);
 }
 
+#ifdef __GNUC__
+#define running_prefetch(address) __builtin_prefetch(address)
+#else
+#define running_prefetch(address) ((void) (address))
+#endif
+
+/* Have the memory of a group ready that is about to change. */
+static inline void
+running_expect(const RunningGroup *group)
+{
+	running_prefetch(group);
+	running_prefetch((const char *) group + 64);
+}
+
+/* How many groups are expected ahead of their turn */
+#define RUNNING_AHEAD 16
+
 /* Note that results of a group are no longer what they were. */
 static inline void
 running_change(RunningGroup *group)
@@ -203,7 +221,11 @@ extern RunningWindow *aggwin_running_sought(int32 window_id);
 
 /* running_groups.c */
 extern void aggwin_running_create_groups(RunningWindow *window);
-extern RunningGroup *aggwin_running_find_group(RunningWindow *window);
+extern uint32 aggwin_running_hash(RunningWindow *window, const NullableDatum *keys);
+extern void aggwin_running_expect_hash(const RunningWindow *window, uint32 hash);
+extern void aggwin_running_expect_group(const RunningWindow *window, uint32 hash);
+extern RunningGroup *aggwin_running_find_group(RunningWindow *window, const NullableDatum *keys,
+											   uint32 hash);
 extern void aggwin_running_free_group(RunningWindow *window, RunningGroup *group);
 
 /* running_rows.c */
