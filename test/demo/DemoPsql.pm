@@ -46,7 +46,8 @@ sub send_mark
 }
 
 # Waits for the oldest mark; returns the rows that came before it, each a
-# reference to an array of its columns.
+# reference to an array of its columns. What psql says of notifications is not
+# among them: see heard().
 sub wait_for_mark
 {
 	my ($self) = @_;
@@ -57,6 +58,11 @@ sub wait_for_mark
 	{
 		chomp $line;
 		return @rows if $line eq $MARK;
+		if ($line =~ /^Asynchronous notification "[^"]+" with payload "(.*)" received from server process with PID \d+\.$/)
+		{
+			push @{ $self->{heard} }, $1;
+			next;
+		}
 		push @rows, [ split /\t/, $line, -1 ];
 	}
 	die "demo: psql has ended, the reason stands above\n";
@@ -68,6 +74,15 @@ sub ask
 
 	$self->send_text("$sql;\n\\echo $MARK\n");
 	return $self->wait_for_mark;
+}
+
+# Takes the payloads of notifications that came with answers so far.
+sub heard
+{
+	my ($self) = @_;
+	my $heard = delete $self->{heard};
+
+	return $heard ? @$heard : ();
 }
 
 # Ends psql and returns whether it ended well.

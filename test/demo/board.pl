@@ -1,55 +1,41 @@
 #!/usr/bin/perl
 # board.pl - shows the ten most played songs of the last ten seconds
 #
-# Asks the rollups once a second, for the top ten and for the plays of each
-# second of the last minute, and says what the answers cost. Every few seconds it
-# asks the raw table the same in the same snapshot and stops with an error when
-# the answers differ. With --live the board is redrawn in place;
-# without, plain boards follow each other. It ends when the generator's progress
-# file says that the generator has ended.
+# The top ten is not asked for: the board listens to the window output top_songs,
+# and applies to the windows that it has seen what it is told of each. It asks a
+# rollup for the plays of each second of the last minute, once a second, and says
+# what reading costs. Every few seconds it asks the raw table the same; it stops
+# with an error when the answers differ, or when it was not told of something. At
+# the end it compares all windows that it has with the raw table. With --live the
+# board is redrawn in place; without, plain boards follow each other. It ends when
+# the generator's progress file says that the generator has ended.
 use strict;
 use warnings;
 use File::Basename qw(dirname);
 use lib dirname(__FILE__);
 use DemoPsql;
 use Getopt::Long qw(GetOptions);
+use JSON::PP qw(decode_json);
 use Time::HiRes qw(time sleep);
+use Time::Local qw(timegm);
 
 use constant {
 	COMPARE_EVERY => 5,     # seconds between questions to the raw table
 	RATE_OVER => 6,         # readings, so five seconds
 	PATIENCE => 20,         # seconds without progress of the generator
+	LISTEN_EVERY => 0.1,    # seconds
+	KEEP => 15,             # seconds for which windows are kept; the output keeps twenty
 	TEXT_WIDTH => 44,
 	BAR_WIDTH => 19,
 };
 
-# A bucket is its first moment, so these are the ten buckets that the clock
-# touched last; the newest is still being filled. The raw table is asked for the
-# same stretch of time.
+# The newest window as it is read, and what a reader of the raw table would ask.
+# Of the minute both are asked in one snapshot, about the same stretch of time: a
+# bucket is its first moment, and the newest is still being filled.
 my %question = (
 	top => {
-		rollup => <<'SQL',
-SELECT song_id, plays, title || ', ' || band
-FROM (SELECT song_id, sum(plays) AS plays
-	FROM plays_1s
-	WHERE bucket > now() - interval '10 seconds'
-	GROUP BY song_id
-	ORDER BY plays DESC, song_id
-	LIMIT 10) AS top
-	JOIN songs USING (song_id)
-ORDER BY plays DESC, song_id
-SQL
-		raw => <<'SQL' },
-SELECT song_id, plays, title || ', ' || band
-FROM (SELECT song_id, count(*) AS plays
-	FROM song_plays
-	WHERE ts >= aggwin.time_bucket('1 second', now()) - interval '9 seconds'
-	GROUP BY song_id
-	ORDER BY plays DESC, song_id
-	LIMIT 10) AS top
-	JOIN songs USING (song_id)
-ORDER BY plays DESC, song_id
-SQL
+		window => 'SELECT song_id, plays, song FROM top_songs_latest ORDER BY rank',
+		raw => raw_top('now()') },
 	minute => {
 		rollup => <<'SQL',
 SELECT extract(epoch FROM aggwin.time_bucket('1 second', now()) - bucket)::integer, plays
@@ -66,6 +52,25 @@ FROM (SELECT aggwin.time_bucket('1 second', ts) AS bucket, count(*) AS plays
 ORDER BY bucket
 SQL
 
+# The top ten of the ten seconds before a time.
+sub raw_top
+{
+	my ($end) = @_;
+
+	return <<"SQL";
+SELECT song_id, plays, title || ', ' || band
+FROM (SELECT song_id, count(*) AS plays
+	FROM song_plays
+	WHERE ts >= aggwin.time_bucket('1 second', $end) - interval '10 seconds'
+		AND ts < aggwin.time_bucket('1 second', $end)
+	GROUP BY song_id
+	ORDER BY plays DESC, song_id
+	LIMIT 10) AS top
+	JOIN songs USING (song_id)
+ORDER BY plays DESC, song_id
+SQL
+}
+
 my $status = <<'SQL';
 SELECT extract(epoch FROM clock_timestamp() - (SELECT max(ts) FROM song_plays)),
 	sum(pending_deltas), extract(epoch FROM max(lag))
@@ -81,7 +86,14 @@ GetOptions(\%opt, 'rate=i', 'duration=i', 'psql=s', 'progress=s', 'generator=i',
 my $utf8 = (grep { defined && length } @ENV{qw(LC_ALL LC_CTYPE LANG)}, '')[0] =~ /utf-?8/i;
 my $colour = $opt{live} && !length($ENV{NO_COLOR} // '');
 my $drawn = 0;                # lines of the board that stands on the terminal
-my %ms;                       # question => rollup or raw => latencies so far
+my %ms;                       # question => rollup, window or raw => latencies so far
+
+# What the board was told of.
+my %window;                   # seconds since 1970 at its end => song_id => rank, plays, song
+my $newest;                   # the greatest of those
+my $position;                 # of the last message
+my ($windows, $corrections) = (0, 0);
+my ($delay, $correction);     # of the last new window, seconds; text
 
 $| = 1;
 $SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { exit 1 };
@@ -90,15 +102,118 @@ END { print "\e[?25h" if $opt{live} }
 
 my $psql = DemoPsql->new($opt{psql});
 $psql->ask("SET default_transaction_isolation = 'repeatable read'");
+$psql->ask('LISTEN top_songs');
 watch();
+my $compared = compare_windows();
 $psql->close or die "board: psql ended badly\n";
 print "\n" if $opt{live};
-for ([ 'top ten', 'top' ], [ 'last minute', 'minute' ])
+for ([ 'top ten', 'top', 'window' ], [ 'last minute', 'minute', 'rollup' ])
 {
-	my ($name, $what) = @$_;
-	my ($rollup, $raw) = map { median(@{ $ms{$what}{$_} }) } qw(rollup raw);
-	printf "demo: %s, median read: rollup %.1f ms, raw table %.1f ms (%.1f times)\n",
-	  $name, $rollup, $raw, $raw / $rollup;
+	my ($name, $what, $where) = @$_;
+	my ($fast, $raw) = map { median(@{ $ms{$what}{$_} }) } $where, 'raw';
+	printf "demo: %s, median read: %s %.1f ms, raw table %.1f ms (%.1f times)\n",
+	  $name, $where, $fast, $raw, $raw / $fast;
+}
+print "demo: told of $windows windows and $corrections corrections of late plays,",
+  " $compared windows compared, as told equals raw table: yes\n";
+
+# Listens until a time.
+sub listen_until
+{
+	my ($until) = @_;
+
+	do
+	{
+		my $wait = $until - time;
+		$wait = LISTEN_EVERY if $wait > LISTEN_EVERY;
+		sleep $wait if $wait > 0;
+		$psql->ask('SELECT');
+		learn($_) for $psql->heard;
+	} while (time < $until);
+}
+
+# Applies one message: a new window, or changes of one. Of some windows that change the
+# board knows nothing, as they were published before it listened, or too long ago.
+sub learn
+{
+	my $message = decode_json($_[0]);
+	my $end = $message->{window_end} =~ /^(\d+)-(\d+)-(\d+)T(\d+):(\d+):(\d+)/
+	  ? timegm($6, $5, $4, $3, $2 - 1, $1) : die "board: \"$message->{window_end}\" is no time\n";
+	die "board: message $message->{position} came after message $position\n"
+	  if defined $position && $message->{position} != $position + 1;
+	$position = $message->{position};
+	die "board: the rows of a top ten do not fit into a message\n" if !$message->{rows};
+	$window{$end} = {} if $message->{revision} == 0;
+	learn_rows($window{$end}, $message) if $window{$end};
+	if ($message->{revision} == 0)
+	{
+		$windows++;
+		$delay = time - $end;
+	}
+	else
+	{
+		$corrections++;
+		$correction = sprintf 'the window to %s: revision %d, %d rows changed',
+		  clock($end), $message->{revision}, scalar @{ $message->{rows} };
+	}
+	$newest = $end if !defined $newest || $end > $newest;
+	delete @window{ grep { $_ < $newest - KEEP } keys %window };
+}
+
+sub learn_rows
+{
+	my ($songs, $message) = @_;
+
+	for my $row (@{ $message->{rows} })
+	{
+		die "board: a row to $row->{op} that is ", exists $songs->{ $row->{song_id} } ? '' : 'not ', "there\n"
+		  if ($row->{op} eq 'insert') == exists $songs->{ $row->{song_id} };
+		$songs->{ $row->{song_id} } = [ @$row{qw(song_id plays song rank)} ];
+		delete $songs->{ $row->{song_id} } if $row->{op} eq 'delete';
+	}
+	die "board: a window has $message->{count} rows, but was told of ", scalar(keys %$songs), "\n"
+	  if keys %$songs != $message->{count};
+}
+
+# The rows of a window that the board was told of, in order.
+sub rows_of
+{
+	my ($end) = @_;
+	my $songs = defined $end ? $window{$end} : {};
+
+	return map { [ @$_[ 0 .. 2 ] ] } sort { $a->[3] <=> $b->[3] } values %$songs;
+}
+
+# All windows as the board was told of them against the raw table. What came last
+# takes a moment to be published. Returns how many there were.
+sub compare_windows
+{
+	my $until = time + PATIENCE;
+	my @ends = sort { $b <=> $a } keys %window;
+	my $compared = 0;
+
+	while (@ends)
+	{
+		my $end = $ends[0];
+		my @rows = $psql->ask(raw_top("to_timestamp($end)"));
+		my ($raw, $told) = map { join '', map { "  @$_\n" } @$_ } \@rows, [ rows_of($end) ];
+
+		if (!$window{$end} || $raw eq $told)
+		{
+			$compared++ if $window{$end};
+			shift @ends;
+		}
+		elsif (time > $until)
+		{
+			die "board: the window to " . clock($end) . " was told otherwise than the raw table has it\n"
+			  . "told:\n${told}raw table:\n$raw";
+		}
+		else
+		{
+			listen_until(time + 0.5);
+		}
+	}
+	return $compared;
 }
 
 sub watch
@@ -109,8 +224,7 @@ sub watch
 
 	for (my $tick = 1; ; $tick++)
 	{
-		my $wait = $begin + $tick - time;
-		sleep $wait if $wait > 0;
+		listen_until($begin + $tick);
 		$tick = int(time - $begin);    # an answer may have taken longer than a second
 
 		push @news, progress();
@@ -151,12 +265,14 @@ sub read_all
 	my %seen;
 
 	$psql->ask('BEGIN READ ONLY');
-	$seen{$_} = timed($_, 'rollup') for qw(top minute);
+	timed('top', 'window');
+	$seen{minute} = timed('minute', 'rollup');
 	my ($row) = $psql->ask($status);
 	@seen{qw(age pending lag)} = @$row;
 	if ($compare)
 	{
-		compare($_, $seen{$_}, timed($_, 'raw')) for qw(top minute);
+		timed('top', 'raw');
+		compare('minute', $seen{minute}, timed('minute', 'raw'));
 	}
 	$psql->ask('COMMIT');
 	return \%seen;
@@ -184,7 +300,7 @@ sub board
 {
 	my ($seen, @news) = @_;
 	my ($before, $now) = @news[ 0, -1 ];
-	my @top = @{ $seen->{top} };
+	my @top = rows_of($newest);
 	my @lines = (heading($now), '');
 
 	for my $i (0 .. 9)
@@ -206,14 +322,16 @@ sub board
 		grouped($now->{rows}), grouped(int $rate), grouped($opt{rate})),
 	  label('freshness') . sprintf('%s; %s deltas pending, %.1f s behind',
 		$age, grouped($seen->{pending}), $seen->{lag} || 0),
-	  label('read top ten') . latency('top'),
-	  label('read minute') . latency('minute');
+	  label('told of') . ($windows ? sprintf '%d windows, the newest %.2f s after its end', $windows, $delay : 'no window yet'),
+	  label('corrected') . ($corrections ? sprintf '%s times; %s', grouped($corrections), $correction : 'nothing yet'),
+	  label('read top ten') . latency('top', 'window'),
+	  label('read minute') . latency('minute', 'rollup') . (defined $ms{minute}{raw} ? ', same answer' : '');
 }
 
 sub heading
 {
 	my ($now) = @_;
-	my $text = sprintf ' %-60s %16s', 'The ten most played songs of the last ten seconds',
+	my $text = sprintf ' %-60s %16s', 'The ten most played songs of the ten seconds to ' . (defined $newest ? clock($newest) : '-'),
 	  sprintf('%d s of %d s', $now->{seconds}, $opt{duration});
 	return $colour ? "\e[1m$text\e[0m" : $text;
 }
@@ -241,12 +359,18 @@ sub bar
 
 sub latency
 {
-	my ($what) = @_;
-	my ($rollup, $raw) = map { $_ ? $_->[-1] : undef } @{ $ms{$what} }{qw(rollup raw)};
-	my $text = sprintf 'rollup %.1f ms', $rollup;
-	$text .= sprintf ', raw table %.1f ms (%.1f times), same answer', $raw, $raw / $rollup
-	  if defined $raw;
+	my ($what, $where) = @_;
+	my ($fast, $raw) = map { $_ ? $_->[-1] : undef } @{ $ms{$what} }{ $where, 'raw' };
+	my $text = sprintf '%s %.1f ms', $where, $fast;
+	$text .= sprintf ', raw table %.1f ms (%.1f times)', $raw, $raw / $fast if defined $raw;
 	return $text;
+}
+
+sub clock
+{
+	my ($s, $m, $h) = gmtime $_[0];
+
+	return sprintf '%02d:%02d:%02d', $h, $m, $s;
 }
 
 # The plays of each second of the last minute, the newest at the right.

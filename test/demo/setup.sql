@@ -1,4 +1,4 @@
--- setup.sql - the tables and the rollups of the demo
+-- setup.sql - the tables, the rollups and the window output of the demo
 --
 -- psql variables: songs (how many to invent).
 
@@ -40,3 +40,13 @@ SELECT song_id,
 FROM numbered, words;
 
 ANALYZE songs;
+
+-- What the board is told of: each second the ten most played songs of the last
+-- ten, and what plays that come late change in those of the last twenty seconds.
+SELECT aggwin.create_window('top_songs', $$
+  SELECT song_id, plays, title || ', ' || band AS song
+  FROM (SELECT song_id, sum(plays) AS plays FROM plays_1s
+        GROUP BY song_id ORDER BY plays DESC, song_id LIMIT 10) AS top
+    JOIN songs USING (song_id)
+  ORDER BY plays DESC, song_id $$,
+  size => '10 seconds', period => '1 second', emit => 'changes', retention => '20 seconds');

@@ -105,9 +105,9 @@ BEGIN
 		FROM generate_series($1::timestamptz, $2, $3) AS e (over)
 		CROSS JOIN LATERAL (SELECT max(m.revision) AS revision, bool_or(m.xmin = pg_current_xact_id()::xid) AS mine
 			FROM aggwin.emission AS m WHERE m.window_id = $4 AND m.window_start = e.over - $5) AS r
-		CROSS JOIN LATERAL (SELECT string_agg(ROW(%2$s)::text, ' ' ORDER BY rank) AS rows FROM %1$s AS t
+		CROSS JOIN LATERAL (SELECT string_agg(ROW(rank, %2$s)::text, ' ' ORDER BY rank) AS rows FROM %1$s AS t
 			WHERE t.window_start = e.over - $5 AND t.revision = r.revision AND op <> 'delete') AS p
-		CROSS JOIN LATERAL (SELECT string_agg(ROW(%2$s)::text, ' ' ORDER BY rank) AS rows
+		CROSS JOIN LATERAL (SELECT string_agg(ROW(rank, %2$s)::text, ' ' ORDER BY rank) AS rows
 			FROM (SELECT row_number() OVER () AS rank, q.* FROM (%3$s) AS q) AS t) AS q
 		WHERE p.rows IS DISTINCT FROM q.rows AND (r.mine OR NOT $6)$q$,
 		o.output, columns_of(o.output),
