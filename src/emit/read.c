@@ -136,7 +136,7 @@ check_position(const WindowRow *window, int64 position)
 	/* To begin with, whoever has seen nothing asks for what there is. */
 	if (position > 0 && position < expired)
 		ereport(ERROR,
-				(errcode(ERRCODE_SNAPSHOT_TOO_OLD),
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("changes since position %lld are no longer kept", (long long) position),
 				 errdetail("Windows up to position %lld have been deleted by retention.",
 						   (long long) expired),
