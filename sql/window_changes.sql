@@ -249,7 +249,7 @@ SELECT count(*) > 0 AS can_go_on FROM changes_since('songs', :least);
 DO $$
 BEGIN
 	PERFORM * FROM changes_since('songs', 1);
-EXCEPTION WHEN snapshot_too_old THEN
+EXCEPTION WHEN object_not_in_prerequisite_state THEN
 	RAISE NOTICE 'told';
 END $$;
 -- late rows for windows that are gone say nothing any more
