@@ -2,7 +2,8 @@
 \set VERBOSITY terse
 SET client_min_messages = warning;
 SET timezone = 'UTC';
-SET search_path = public, aggwin;
+CREATE SCHEMA window_running;
+SET search_path = window_running, aggwin;
 
 CREATE TABLE plays (ts timestamptz NOT NULL, song integer, artist text, ms bigint, price numeric, rating double precision);
 CREATE INDEX ON plays (ts);
@@ -159,3 +160,4 @@ INSERT INTO numbers SELECT '2026-01-01'::timestamptz + s * interval '1 second', 
 SELECT close_windows('sums');
 SELECT window_end, n, twice, mean FROM sums ORDER BY 1;
 SELECT * FROM differences('sums');
+DROP SCHEMA window_running CASCADE;
