@@ -56,6 +56,7 @@ end_steps(void)
 		RunningWindow *window = lfirst(lc);
 
 		window->in_step = false;
+		window->step_subid = InvalidSubTransactionId;
 		if (window->for_revisions)
 		{
 			running_windows = foreach_delete_current(running_windows, lc);

@@ -107,7 +107,6 @@ typedef struct RunningWindow
 	int			naggs;
 	int			nstacks;		/* aggregates of RUNNING_STACKS */
 	int			nresults;		/* aggregates, and expressions over them */
-	bool		internal_stacks;	/* any with a state of type internal */
 	KeyType    *keys;
 	InputType  *inputs;
 	RunningAggregate *aggs;
