@@ -22,6 +22,7 @@
 #include "catalog/pg_type.h"
 #include "core/guc.h"
 #include "core/spi_util.h"
+#include "emit/running_move.h"
 #include "emit/running_state.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"

@@ -3,7 +3,7 @@
  */
 #include "postgres.h"
 
-#include "emit/running_state.h"
+#include "emit/running_apply.h"
 
 #include "utils/memutils.h"
 

@@ -8,7 +8,7 @@
  */
 #include "postgres.h"
 
-#include "emit/running_state.h"
+#include "emit/running_output.h"
 
 #include "executor/executor.h"
 #include "lib/binaryheap.h"

@@ -3,9 +3,10 @@
  */
 #include "postgres.h"
 
-#include "emit/running_state.h"
+#include "emit/running_rows.h"
 
 #include "core/spi_util.h"
+#include "emit/running_apply.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"

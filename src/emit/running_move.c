@@ -14,9 +14,10 @@
  */
 #include "postgres.h"
 
-#include "emit/running_state.h"
+#include "emit/running_move.h"
 
 #include "core/guc.h"
+#include "emit/running_apply.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"

@@ -3,9 +3,11 @@
  */
 #include "postgres.h"
 
+#include "emit/running_output.h"
+
 #include "core/spi_util.h"
 #include "emit/running.h"
-#include "emit/running_state.h"
+#include "emit/running_apply.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "funcapi.h"

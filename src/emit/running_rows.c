@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "emit/running_state.h"
+#include "emit/running_rows.h"
 
 #include "common/hashfn.h"
 #include "core/wire.h"

@@ -20,7 +20,7 @@
  */
 #include "postgres.h"
 
-#include "emit/running_state.h"
+#include "emit/running_apply.h"
 
 #include "utils/memutils.h"
 
