@@ -25,6 +25,11 @@
 #include "utils/acl.h"
 #include "utils/rangetypes.h"
 
+/* Macros that postgres.h had before PostgreSQL 16 */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 /*
  * PostgreSQL 18 lets the columns of a grouped query point to an entry for the
  * grouping step; put the grouping expressions back in their place. The server's

@@ -16,6 +16,7 @@
 #include "emit/running_rows.h"
 
 #include "common/hashfn.h"
+#include "core/compat.h"
 #include "core/wire.h"
 #include "utils/memutils.h"
 
