@@ -118,6 +118,9 @@ my @changes = (
 	truncate => sub { rand() < 0.1 ? 'TRUNCATE events;' : '' },
 	fold => sub { q{SELECT refresh('panes');} });
 
+# Each once, before chance decides.
+my @first = map { 2 * $_ } 0 .. $#changes / 2;
+
 # Published, and compared in the same moment: nobody else writes.
 sub step
 {
@@ -153,14 +156,14 @@ sub play_on
 
 		$second += $dice < 0.1 ? 15 : $dice < 0.9 ? 1 + int rand 3 : 0;
 		$session->rows(insert_sql(int rand 60, 0)) if $dice < 0.95;
-		while (rand() < 0.4)
+		while (@first || rand() < 0.4)
 		{
-			my $number = 2 * int rand @changes / 2;
+			my $number = @first ? shift @first : 2 * int rand @changes / 2;
 
 			$session->rows($changes[ $number + 1 ]->());
 			$done{ $changes[$number] }++;
 		}
-		if (rand() < 0.1)
+		if (!$done{rolled_back} || rand() < 0.1)
 		{
 			my $savepoint = rand() < 0.5;
 
