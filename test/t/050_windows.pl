@@ -64,7 +64,11 @@ $session->rows('SELECT aggwin.close_windows()');
 is_right('all windows are right at the end');
 is($session->value('SELECT aggwin.close_windows()'), 0, 'there is nothing more to be published');
 $session->rows("SELECT aggwin.refresh('$_')") foreach qw(by_second by_second_10s log_by_second log_by_second_10s);
-is($session->value('SELECT aggwin.close_windows()'), 0, 'nor when all is folded');
+# Times that updates have moved forward can close windows now, but change none.
+my $revised = $session->value('SELECT sum(revised) FROM aggwin.windows');
+$session->rows('SELECT aggwin.close_windows()');
+is($session->value('SELECT sum(revised) FROM aggwin.windows'), $revised, 'nor is anything changed when all is folded');
+is_right('all is right then');
 $session->rows(q{INSERT INTO events (ts, k, v) SELECT ts, k, v + 1 FROM events WHERE id % 50 = 0; DELETE FROM events WHERE id % 70 = 0;
 	INSERT INTO log (ts, k, v) SELECT ts, k, v FROM log LIMIT 10});
 $session->rows("SELECT aggwin.refresh('$_')") foreach qw(by_second log_by_second);

@@ -113,6 +113,7 @@ sub survives
 		sleep 1;
 		$crew->stop;
 		catches_up($name);
+		Aggwin::Windows::deafen($crew);
 	}
 	$total = $crew->collect;
 	connect_again();
@@ -122,7 +123,12 @@ sub survives
 	cmp_ok($session->value('SELECT sum(position) FROM aggwin.window'), '>', $before, "$name: windows were published");
 	my $heard = heard_all($total->{heard}, "$name: heard");
 	note "$name: $heard messages";
-	cmp_ok($heard, '>', 20, "$name: something was heard") if $options{stays};
+	if ($options{stays})
+	{
+		cmp_ok($heard, '>', 0, "$name: something was heard");
+		is($session->value(q{SELECT count(*) FROM (SELECT message->>'window' AS name, max((message->>'position')::bigint) AS last FROM heard GROUP BY 1) AS h
+				JOIN aggwin.window AS w ON 'public.' || w.output = h.name WHERE h.last <> w.position}), 0, "$name: to the end");
+	}
 	return;
 }
 
@@ -210,7 +216,7 @@ becomes_true(q{SELECT count(*) > 0 FROM live_top WHERE song = 'late'}, 'what com
 
 becomes_true(q{SELECT failures >= 2 AND last_error = 'division by zero' FROM aggwin.windows WHERE "window" = 'failing'::regclass},
 	'a query that fails is tried again, and shows why');
-like(slurp_file($node->logfile), qr/could not publish windows of public\.failing: division by zero/, 'also in the log');
+ok(slurp_file($node->logfile) =~ /could not publish windows[^\n]*: division by zero/, 'also in the log');
 $session->rows(q{DELETE FROM live WHERE ctid = (SELECT min(ctid) FROM live WHERE song = 'a')});
 becomes_true(q{SELECT count(*) > 0 FROM failing WHERE song = 'a' AND n = -1}, 'and succeeds when it can');
 catches_up('at the end');

@@ -325,9 +325,18 @@ sub reader
 	return;
 }
 
+sub deafen
+{
+	my ($crew) = @_;
+
+	open my $file, '>', "$crew->{folder}/deaf" or die "$crew->{folder}/deaf: $!";
+	close $file;
+	return;
+}
+
 # Listens to all outputs, and leaves what it hears in the result, with the name
-# of the connection. Hears more until two tries in a row bring nothing after the
-# end, unless its connection is lost.
+# of the connection, until its connection is lost or it is told by deafen() that
+# all has been published.
 sub listener
 {
 	my ($crew, $session, $result, %options) = @_;
@@ -337,13 +346,13 @@ sub listener
 	$session->run(join '; ', map { "LISTEN $_" } outputs());
 	while (!$session->{lost} && $silent < 2)
 	{
-		my $over = $crew->over($session, $result);
+		my $over = -e "$crew->{folder}/deaf";
 		my @heard = map { /^Asynchronous notification "(\w+)" with payload "(.*)" received from server process with PID \d+\.$/s ? "$options{connection} $2" : () }
 		  @{ $session->run('SELECT 1')->{rows} };
 
 		push @{ $result->{heard} }, @heard;
 		$silent = $over && !@heard ? $silent + 1 : 0;
-		sleep 0.05 + ($over ? 0.2 : 0);
+		sleep 0.05;
 	}
 	return;
 }
