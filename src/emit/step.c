@@ -237,6 +237,19 @@ record_failure(Snapshot snapshot, int32 window_id, const char *message)
 					SPI_OK_INSERT, lengthof(types), types, values, NULL);
 }
 
+/* As SQL would write it, also where the window's row cannot be read as a whole. */
+static char *
+name_of_output(const Step *step, int32 window_id)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(window_id)};
+
+	aggwin_emit_run(step->snapshot, "SELECT w.output::text FROM aggwin.window AS w WHERE w.window_id = $1",
+					SPI_OK_SELECT, 1, types, values, NULL);
+	return SPI_processed > 0 ? SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)
+		: psprintf("%d", window_id);
+}
+
 /* Publish what is due of one output, if it is there and may be. */
 static void
 close_output(void *arg)
@@ -267,8 +280,8 @@ try_output(OutputCall *call)
 	*step = before;
 	ereport(WARNING,
 			(errcode(error->sqlerrcode),
-			 errmsg("could not publish windows: %s", error->message),
-			 errdetail("See the row with window_id %d in aggwin.window.", call->window_id)));
+			 errmsg("could not publish windows of %s: %s", name_of_output(step, call->window_id),
+					error->message)));
 	record_failure(step->snapshot, call->window_id, error->message);
 	step->wrote = true;
 }
