@@ -35,20 +35,6 @@ arguments(const RunningAggregate *aggregate, const RunningRow *row, NullableDatu
 	return true;
 }
 
-static int64
-integer(const RunningWindow *window, const RunningAggregate *aggregate, Datum value)
-{
-	switch (window->inputs[aggregate->args[0]].length)
-	{
-		case sizeof(int16):
-			return DatumGetInt16(value);
-		case sizeof(int32):
-			return DatumGetInt32(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
 /* Add a row to counts and sums, or take it away. */
 static inline void
 count(const RunningWindow *window, const RunningAggregate *aggregate, RunningValue *value,
@@ -58,7 +44,8 @@ count(const RunningWindow *window, const RunningAggregate *aggregate, RunningVal
 		return;
 	value->exact.count += sign;
 	if (aggregate->kind == RUNNING_SUM)
-		value->exact.sum += sign * (RunningSum) integer(window, aggregate, args[0].value);
+		value->exact.sum += sign *
+			(RunningSum) aggwin_input_integer(&window->inputs[aggregate->args[0]], args[0].value);
 }
 
 /* A row of a pane that is not older than any the group has rows in. */

@@ -68,26 +68,12 @@ reserve(RunningWindow *window, char *end, Size more)
 	return window->row + used;
 }
 
-static int64
-integer(const InputType *type, Datum value)
-{
-	switch (type->length)
-	{
-		case sizeof(int16):
-			return DatumGetInt16(value);
-		case sizeof(int32):
-			return DatumGetInt32(value);
-		default:
-			return DatumGetInt64(value);
-	}
-}
-
 static char *
 pack_by_value(RunningWindow *window, char *end, const InputType *type, Datum value)
 {
 	end = reserve(window, end, WIRE_MAX_VARINT);
 	if (type->integer)
-		return (char *) wire_put_signed((uint8 *) end, integer(type, value));
+		return (char *) wire_put_signed((uint8 *) end, aggwin_input_integer(type, value));
 	if (type->length == sizeof(char))
 	{
 		*end = DatumGetChar(value);

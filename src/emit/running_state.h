@@ -29,6 +29,21 @@ typedef struct InputType
 	bool		integer;
 } InputType;
 
+/* A value of an integer type. */
+static inline int64
+aggwin_input_integer(const InputType *type, Datum value)
+{
+	switch (type->length)
+	{
+		case sizeof(int16):
+			return DatumGetInt16(value);
+		case sizeof(int32):
+			return DatumGetInt32(value);
+		default:
+			return DatumGetInt64(value);
+	}
+}
+
 typedef struct RunningWindow
 {
 	int32		window_id;
