@@ -12,11 +12,13 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
+#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 /* Set a setting until the caller's GUC nest level ends. */
 void
@@ -90,6 +92,20 @@ aggwin_relation_name(Oid relid)
 									  relname);
 }
 
+/* A relation's owner, InvalidOid if there is no such relation. */
+Oid
+aggwin_relation_owner(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		return InvalidOid;
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
 Oid
 aggwin_schema(void)
 {
@@ -110,13 +126,16 @@ aggwin_relid(const char *relname)
 	return relid;
 }
 
-/* For functions that take no NULL: an error instead of a silent NULL. */
+/*
+ * For functions that take no NULL: an error instead of a silent NULL. An argument
+ * that may be NULL has no name here.
+ */
 void
 aggwin_require_args(FunctionCallInfo fcinfo, int count, const char *const *names)
 {
 	for (int i = 0; i < count; i++)
 	{
-		if (PG_ARGISNULL(i))
+		if (names[i] != NULL && PG_ARGISNULL(i))
 			ereport(ERROR,
 					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 					 errmsg("argument \"%s\" must not be NULL", names[i])));

@@ -32,6 +32,7 @@ typedef struct KeptSql
 } KeptSql;
 
 extern char *aggwin_relation_name(Oid relid);
+extern Oid	aggwin_relation_owner(Oid relid);
 extern Oid	aggwin_schema(void);
 extern Oid	aggwin_relid(const char *relname);
 

@@ -220,7 +220,7 @@ aggwin_follow_owner(const WindowRow *window)
 
 	for (int i = 0; i < lengthof(views); i++)
 	{
-		if (get_rel_name(views[i]) != NULL && aggwin_owner_of(views[i]) != window->owner)
+		if (get_rel_name(views[i]) != NULL && aggwin_relation_owner(views[i]) != window->owner)
 			aggwin_spi_run(psprintf("ALTER VIEW %s OWNER TO %s", aggwin_relation_name(views[i]),
 									quote_identifier(GetUserNameFromId(window->owner, false))),
 						   SPI_OK_UTILITY);

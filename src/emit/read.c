@@ -289,7 +289,7 @@ aggwin_window_at(PG_FUNCTION_ARGS)
 	call.bounds.end = aggwin_grid_end(window, time_argument(fcinfo, 1, window->time));
 	call.bounds.start = call.bounds.end - window->size;
 	/* The table's owner, but for the moment between ALTER … OWNER and the next step. */
-	aggwin_sandbox_enter(&saved, aggwin_owner_of(window->definition), true);
+	aggwin_sandbox_enter(&saved, aggwin_relation_owner(window->definition), true);
 	aggwin_with_bounds(&call.bounds, compute, &call);
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();

@@ -81,20 +81,6 @@ names_column(int number)
 	return list;
 }
 
-/* The owner of a relation, or InvalidOid. Whoever owns the output owns the window. */
-Oid
-aggwin_owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* Read the catalog, whatever the caller's search_path says. */
 static uint64
 read_catalog(const char *sql, Oid type, Datum value)
@@ -161,7 +147,8 @@ aggwin_find_window(int32 window_id)
 	row->bucket = get_attname(row->rollup, DatumGetInt16(column(21, &isnull)), false);
 	row->last_emission = time_column(22);
 	row->revised_to = time_column(23);
-	row->owner = aggwin_owner_of(row->output);
+	/* Whoever owns the output owns the window. */
+	row->owner = aggwin_relation_owner(row->output);
 	start = get_attnum(row->output, "window_start");
 	if (start == InvalidAttrNumber)
 		ereport(ERROR,

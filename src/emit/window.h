@@ -49,7 +49,6 @@ typedef struct WindowRow
 #define WINDOW_LEADING_COLUMNS 5	/* window_start, window_end, revision, rank, op */
 #define WINDOW_TRAILING_COLUMNS 1	/* emitted_at */
 
-extern Oid	aggwin_owner_of(Oid relid);
 extern WindowRow *aggwin_find_window(int32 window_id);
 extern int32 aggwin_window_of_output(Oid output, bool must_own);
 extern List *aggwin_windows_of(int32 rollup_id);

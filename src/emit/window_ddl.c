@@ -52,21 +52,10 @@ enum
 	ARG_KEYS,
 };
 
-static const struct
-{
-	const char *name;
-	bool		required;
-}			create_args[] = {
-	{"name", true},
-	{"query", true},
-	{"size", true},
-	{"period", false},
-	{"grace", true},
-	{"emit", true},
-	{"notify", true},
-	{"retention", true},
-	{"idle_timeout", true},
-	{"keys", false},
+/* Their names, of those that must not be NULL. */
+static const char *const create_args[] = {
+	"name", "query", "size", NULL, "grace", "emit", "notify", "retention",
+	"idle_timeout", NULL
 };
 
 /* Where windows end, unless the rollup's buckets begin elsewhere: a Monday. */
@@ -426,13 +415,7 @@ aggwin_create_window(PG_FUNCTION_ARGS)
 	Sandbox		saved;
 
 	PreventCommandIfReadOnly("aggwin.create_window()");
-	for (int i = 0; i < lengthof(create_args); i++)
-	{
-		if (PG_ARGISNULL(i) && create_args[i].required)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" must not be NULL", create_args[i].name)));
-	}
+	aggwin_require_args(fcinfo, lengthof(create_args), create_args);
 	window.output = makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(ARG_NAME)));
 	aggwin_check_new_name(window.output, "window");
 	window.latest = copyObject(window.output);

@@ -392,25 +392,11 @@ aggwin_rollup_is_whole(const RollupRow *row)
 	return true;
 }
 
-/* A relation's owner, InvalidOid if there is no such relation. */
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		return InvalidOid;
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* Whoever owns the view owns the rollup. */
 Oid
 aggwin_rollup_owner(const RollupRow *row)
 {
-	Oid			owner = owner_of(row->view);
+	Oid			owner = aggwin_relation_owner(row->view);
 
 	if (!OidIsValid(owner))
 		ereport(ERROR,
@@ -437,7 +423,7 @@ scan_all(Relation rel)
 static void
 look_at(Oid relid, Oid owner, PartsSeen *seen)
 {
-	Oid			found = owner_of(relid);
+	Oid			found = aggwin_relation_owner(relid);
 
 	if (!OidIsValid(found))
 		seen->missing = true;
@@ -475,7 +461,7 @@ aggwin_look_at_parts(void)
 	foreach(lc, scan_all(rollup))
 	{
 		RollupRow  *row = read_row(lfirst(lc), RelationGetDescr(rollup));
-		Oid			owner = owner_of(row->view);
+		Oid			owner = aggwin_relation_owner(row->view);
 		ViewOwner  *entry;
 
 		if (owners == NULL)

@@ -97,20 +97,10 @@ enum
 	ARG_WITH_DATA,
 };
 
-static const struct
-{
-	const char *name;
-	bool		required;
-}			create_args[] = {
-	{"name", true},
-	{"query", true},
-	{"tiers", true},
-	{"refresh_interval", true},
-	{"lateness", false},
-	{"late", true},
-	{"retention", false},
-	{"source_retention", false},
-	{"with_data", true},
+/* Their names, of those that must not be NULL. */
+static const char *const create_args[] = {
+	"name", "query", "tiers", "refresh_interval", NULL, "late", NULL, NULL,
+	"with_data"
 };
 
 static Datum
@@ -327,13 +317,7 @@ aggwin_create_rollup(PG_FUNCTION_ARGS)
 	Sandbox		saved;
 
 	PreventCommandIfReadOnly("aggwin.create_rollup()");
-	for (int i = 0; i < lengthof(create_args); i++)
-	{
-		if (PG_ARGISNULL(i) && create_args[i].required)
-			ereport(ERROR,
-					(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-					 errmsg("argument \"%s\" must not be NULL", create_args[i].name)));
-	}
+	aggwin_require_args(fcinfo, lengthof(create_args), create_args);
 	view = makeRangeVarFromNameList(textToQualifiedNameList(PG_GETARG_TEXT_PP(ARG_NAME)));
 	aggwin_check_new_name(view, "rollup");
 	query = text_to_cstring(PG_GETARG_TEXT_PP(ARG_QUERY));
