@@ -130,7 +130,8 @@ sub stands_still
 	my ($name, $process) = @_;
 	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
 	my $query = "SELECT pid, coalesce(backend_xid::text, '') FROM pg_stat_activity"
-	  . " WHERE application_name = '$process' AND wait_event_type = 'Lock'";
+	  . " WHERE application_name = '$process' AND wait_event_type = 'Lock'"
+	  . ' AND ' . $blocker->value('SELECT pg_backend_pid()') . ' = ANY (pg_blocking_pids(pid))';
 	my $found;
 
 	until ($found = $session->value($query))
