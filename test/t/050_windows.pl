@@ -99,10 +99,18 @@ foreach my $output (outputs())
 
 # Would it be seen? ------------------------------------------------------------
 
+# A row of the last revision of a window, wherever in the table that is.
+sub newest
+{
+	my ($output) = @_;
+
+	return "(SELECT ctid FROM $output WHERE op <> 'delete' ORDER BY emitted_at DESC LIMIT 1)";
+}
+
 foreach my $damage (
-	[ 'a row is lost', 'DELETE FROM top WHERE ctid = (SELECT max(ctid) FROM top)' ],
-	[ 'a value is another', "UPDATE extremes SET most = most + 1 WHERE ctid = (SELECT max(ctid) FROM extremes WHERE op <> 'delete')" ],
-	[ 'a rank is another', "UPDATE panes SET rank = 1000 WHERE ctid = (SELECT max(ctid) FROM panes WHERE op <> 'delete')" ],
+	[ 'a row is lost', 'DELETE FROM top WHERE ctid = ' . newest('top') ],
+	[ 'a value is another', 'UPDATE extremes SET most = most + 1 WHERE ctid = ' . newest('extremes') ],
+	[ 'a rank is another', 'UPDATE panes SET rank = 1000 WHERE ctid = ' . newest('panes') ],
 	[ 'a late row is not told of', "INSERT INTO events (ts, k, v) SELECT ts, 'k1', 5000 FROM events ORDER BY id LIMIT 1" ],
 	[ 'a change is called something else', "UPDATE top SET op = 'none' WHERE ctid = (SELECT max(ctid) FROM top WHERE op = 'update')" ],
 	[ 'a revision is lost', 'DELETE FROM aggwin.emission WHERE position = 3' ],
