@@ -199,7 +199,7 @@ GRANT SELECT ON plays_1s TO regress_window_maker;
 SET ROLE regress_window_maker;
 SELECT create_window('window_refused.mine', 'SELECT song, sum(n) AS n FROM window_refused.plays_1s GROUP BY song ORDER BY song', '10 s', idle_timeout => '10 days', emit => 'changes');
 RESET ROLE;
-SELECT "window", owner FROM windows;
+SELECT "window", owner FROM windows ORDER BY owner;
 SELECT regexp_replace(relname, '\d+', 'N') AS name, relowner::regrole FROM pg_class WHERE relname ~ '^_(panes|window)_\d|^mine' AND relkind IN ('r', 'v') ORDER BY relname;
 INSERT INTO plays (ts, song) VALUES ('2026-03-01 13:00:01Z', 'a'), ('2026-03-01 13:00:10Z', 'b');
 SELECT 'aggwin._window_' || window_id AS definition FROM aggwin.window WHERE output = 'mine'::regclass \gset
@@ -216,7 +216,7 @@ SELECT * FROM mine_latest;
 SELECT * FROM changes_since('mine');
 SELECT * FROM window_at(NULL::mine, now());
 SELECT * FROM :definition;
-SELECT "window", owner, closed FROM windows;
+SELECT "window", owner, closed FROM windows ORDER BY owner;
 SELECT * FROM aggwin.window_failure;
 RESET ROLE;
 SET ROLE regress_window_maker;
