@@ -23,6 +23,24 @@ int			aggwin_repair_batch = 250000;
 int			aggwin_window_memory = 262144;
 bool		aggwin_strict_capture = false;
 int			aggwin_log_min_fold_duration = -1;
+int			aggwin_max_past = 3650 * 86400;
+int			aggwin_sample_retention = 0;
+int			aggwin_max_new_series = 100000;
+int			aggwin_series_cache_size = 32768;
+int			aggwin_refused_samples = REFUSED_DROP;
+int			aggwin_duplicate_samples = DUPLICATES_NEWEST;
+
+static const struct config_enum_entry refused_samples_modes[] = {
+	{"drop", REFUSED_DROP, false},
+	{"error", REFUSED_ERROR, false},
+	{NULL, 0, false}
+};
+
+static const struct config_enum_entry duplicate_samples_modes[] = {
+	{"newest", DUPLICATES_NEWEST, false},
+	{"refuse", DUPLICATES_REFUSE, false},
+	{NULL, 0, false}
+};
 
 static void
 define_worker_settings(void)
@@ -85,7 +103,7 @@ define_fold_settings(void)
 {
 	DefineCustomIntVariable("aggwin.max_future",
 							"How far ahead of the clock an event may be and still advance the watermark.",
-							"Rows further ahead are counted in their bucket all the same.",
+							"Rows further ahead are counted in their bucket all the same. Samples of metrics are refused.",
 							&aggwin_max_future,
 							86400, 0, INT_MAX,
 							PGC_SIGHUP, GUC_UNIT_S,
@@ -128,6 +146,62 @@ define_capture_settings(void)
 							 NULL, NULL, NULL);
 }
 
+/*
+ * What protects the tables is not for everybody to set; what only says how a
+ * session's own samples are treated is.
+ */
+static void
+define_metric_settings(void)
+{
+	DefineCustomIntVariable("aggwin.max_past",
+							"How far behind the clock a sample may be.",
+							"Older ones are refused. Zero sets no limit.",
+							&aggwin_max_past,
+							3650 * 86400, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("aggwin.sample_retention",
+							"How long samples are kept.",
+							"Days that are over for as long are dropped by maintain_samples(), and older samples are refused. Zero keeps all.",
+							&aggwin_sample_retention,
+							0, 0, INT_MAX,
+							PGC_SUSET, GUC_UNIT_S,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("aggwin.max_new_series",
+							"How many new series a metric may get in an hour.",
+							"Samples of more are refused. Zero sets no limit.",
+							&aggwin_max_new_series,
+							100000, 0, INT_MAX,
+							PGC_SUSET, 0,
+							NULL, NULL, NULL);
+
+	DefineCustomIntVariable("aggwin.series_cache_size",
+							"How much memory a session takes to remember series.",
+							"When it is full it begins again.",
+							&aggwin_series_cache_size,
+							32768, 64, MAX_KILOBYTES,
+							PGC_USERSET, GUC_UNIT_KB,
+							NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("aggwin.refused_samples",
+							 "What happens to samples that are refused.",
+							 "They are dropped and counted, or the statement fails.",
+							 &aggwin_refused_samples,
+							 REFUSED_DROP, refused_samples_modes,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+
+	DefineCustomEnumVariable("aggwin.duplicate_samples",
+							 "What happens to a sample whose series and time are there with another value.",
+							 "The newest stays, or it is refused.",
+							 &aggwin_duplicate_samples,
+							 DUPLICATES_NEWEST, duplicate_samples_modes,
+							 PGC_USERSET, 0,
+							 NULL, NULL, NULL);
+}
+
 void
 aggwin_define_settings(void)
 {
@@ -135,5 +209,6 @@ aggwin_define_settings(void)
 	define_fold_settings();
 	define_window_settings();
 	define_capture_settings();
+	define_metric_settings();
 	MarkGUCPrefixReserved("aggwin");
 }

@@ -19,6 +19,28 @@ extern int	aggwin_window_memory;	/* kilobytes */
 extern bool aggwin_strict_capture;
 extern int	aggwin_log_min_fold_duration;	/* milliseconds, -1 never logs */
 
+
+/* What to do with samples that aggwin does not store. */
+typedef enum RefusedSamplesMode
+{
+	REFUSED_DROP,
+	REFUSED_ERROR,
+} RefusedSamplesMode;
+
+/* Of two samples of one series and time, which one stays. */
+typedef enum DuplicateSamplesMode
+{
+	DUPLICATES_NEWEST,
+	DUPLICATES_REFUSE,
+} DuplicateSamplesMode;
+
+extern int	aggwin_max_past;	/* seconds, 0: no limit */
+extern int	aggwin_sample_retention;	/* seconds, 0: for ever */
+extern int	aggwin_max_new_series;	/* 0: no limit */
+extern int	aggwin_series_cache_size;	/* kilobytes */
+extern int	aggwin_refused_samples;
+extern int	aggwin_duplicate_samples;
+
 extern void aggwin_define_settings(void);
 
 #endif							/* AGGWIN_GUC_H */

@@ -1,0 +1,29 @@
+/*
+ * refused.h - samples that are not stored
+ */
+#ifndef AGGWIN_REFUSED_H
+#define AGGWIN_REFUSED_H
+
+#include "postgres.h"
+
+#include "metrics/tables.h"
+
+typedef enum RefusedReason
+{
+	REFUSED_OLD,
+	REFUSED_AHEAD,
+	REFUSED_SERIES,
+	REFUSED_DUPLICATE,
+} RefusedReason;
+
+typedef struct RefusedSamples RefusedSamples;
+
+extern RefusedSamples *aggwin_refused_create(MemoryContext context);
+extern void aggwin_refuse(RefusedSamples *refused, RefusedReason reason, const char *metric,
+						  int length);
+extern void aggwin_refuse_of_series(RefusedSamples *refused, RefusedReason reason,
+									int64 series_id);
+extern int64 aggwin_refused_count(const RefusedSamples *refused);
+extern void aggwin_refused_write(RefusedSamples *refused, const MetricTables *tables);
+
+#endif							/* AGGWIN_REFUSED_H */

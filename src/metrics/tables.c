@@ -1,0 +1,123 @@
+/*
+ * tables.c - the tables that metrics are stored in
+ *
+ * They are no members of the extension: aggwin.enable_metrics() makes them, and
+ * pg_dump sees ordinary tables. It could not restore the partitions of a table of
+ * an extension (these get their indexes when they are attached, and the dump
+ * makes them once more), and leaves out triggers on it, among them those of
+ * rollups.
+ *
+ *		metric			a name of metrics: type, unit, help
+ *		series			a metric with labels, and its number
+ *		samples			number, time, value; a partition a day
+ *		refused_sample	what was not stored, counted
+ *		sample_input	a view of samples with their labels, to put them in
+ *
+ * All belong to one role. Whoever may INSERT into sample_input may ingest, in
+ * every way; what is written then is written as that role.
+ *
+ * Locking: whatever makes series, partitions or rows of aggwin.metric takes the
+ * creation lock first, a heavyweight lock on object 0 of aggwin.series, to the
+ * end of the transaction. So no two transactions wait for series of each other.
+ */
+#include "postgres.h"
+
+#include "metrics/tables.h"
+
+#include "catalog/pg_class.h"
+#include "core/spi_util.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Look them up; an error if they are not there. */
+void
+aggwin_metric_tables(MetricTables *tables)
+{
+	Oid			schema = aggwin_schema();
+
+	tables->samples = get_relname_relid("samples", schema);
+	tables->series = get_relname_relid("series", schema);
+	tables->input = get_relname_relid("sample_input", schema);
+	if (!OidIsValid(tables->samples) || !OidIsValid(tables->series) ||
+		!OidIsValid(tables->input))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("metrics are not enabled in this database"),
+				 errhint("Run SELECT aggwin.enable_metrics().")));
+	tables->owner = owner_of(tables->samples);
+}
+
+/* See the head of this file. */
+void
+aggwin_lock_creation(const MetricTables *tables)
+{
+	LockDatabaseObject(tables->series, 0, 0, ExclusiveLock);
+}
+
+/*
+ * Run a statement under the latest snapshot, so that what another transaction has
+ * just made is found whatever the isolation level, and keep its plan. Connected
+ * to SPI. The number of rows.
+ */
+uint64
+aggwin_run_latest(SPIPlanPtr *plan, const char *sql, int expected, int count,
+				  Oid *types, Datum *values)
+{
+	Snapshot	snapshot;
+	int			rc;
+
+	if (*plan == NULL)
+	{
+		SPIPlanPtr	fresh = SPI_prepare(sql, count, types);
+
+		if (fresh == NULL)
+			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+		if (SPI_keepplan(fresh) != 0)
+			elog(ERROR, "SPI_keepplan failed");
+		*plan = fresh;
+	}
+
+	/* SPI_execute_snapshot() neither takes nor advances a snapshot of its own. */
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	rc = SPI_execute_snapshot(*plan, values, NULL, snapshot, InvalidSnapshot, false, true, 0);
+	UnregisterSnapshot(snapshot);
+	if (rc != expected)
+		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
+	return SPI_processed;
+}
+
+/*
+ * An array of a type of eight bytes that are passed by value. Without a loop
+ * over Datums: these are large.
+ */
+Datum
+aggwin_int8_array(const int64 *values, int count, Oid type)
+{
+	Size		size = ARR_OVERHEAD_NONULLS(1) + count * sizeof(int64);
+	ArrayType  *array = palloc(size);
+
+	SET_VARSIZE(array, size);
+	array->ndim = 1;
+	array->dataoffset = 0;
+	array->elemtype = type;
+	ARR_DIMS(array)[0] = count;
+	ARR_LBOUND(array)[0] = 1;
+	memcpy(ARR_DATA_PTR(array), values, count * sizeof(int64));
+	return PointerGetDatum(array);
+}

@@ -1,0 +1,26 @@
+/*
+ * tables.h - the tables that metrics are stored in
+ */
+#ifndef AGGWIN_TABLES_H
+#define AGGWIN_TABLES_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+
+/* What aggwin.enable_metrics() has made. */
+typedef struct MetricTables
+{
+	Oid			samples;
+	Oid			series;
+	Oid			input;			/* the view aggwin.sample_input */
+	Oid			owner;
+} MetricTables;
+
+extern void aggwin_metric_tables(MetricTables *tables);
+extern void aggwin_lock_creation(const MetricTables *tables);
+extern uint64 aggwin_run_latest(SPIPlanPtr *plan, const char *sql, int expected, int count,
+								Oid *types, Datum *values);
+extern Datum aggwin_int8_array(const int64 *values, int count, Oid type);
+
+#endif							/* AGGWIN_TABLES_H */
