@@ -168,6 +168,13 @@ compat_set_relation(Query *query, RangeTblEntry *rte, Oid relid)
 	rte->relid = relid;
 }
 
+/* The number of the transaction that a process is in, in its own counting. */
+#if PG_VERSION_NUM >= 170000
+#define compat_local_transaction(process) ((process)->vxid.lxid)
+#else
+#define compat_local_transaction(process) ((process)->lxid)
+#endif
+
 /* Before a function that does not return; PostgreSQL 18 brings it. */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))

@@ -28,27 +28,8 @@
 
 #include "metrics/exposition.h"
 
-#include <errno.h>
-#include <math.h>
-
-#include "common/int.h"
+#include "metrics/exposition_parts.h"
 #include "metrics/names.h"
-#include "utils/float.h"
-
-static ExpositionItem
-fail_with_hint(Exposition *e, const char *at, const char *error, const char *hint)
-{
-	e->error_at = at;
-	e->error = error;
-	e->hint = hint;
-	return EXPOSITION_ERROR;
-}
-
-static ExpositionItem
-fail(Exposition *e, const char *at, const char *error)
-{
-	return fail_with_hint(e, at, error, NULL);
-}
 
 /*
  * Is the last line "# EOF"? Then the text is OpenMetrics; in the other format
@@ -78,284 +59,24 @@ aggwin_exposition_begin(Exposition *e, const char *text, int length, bool open_m
 	e->labels = palloc(e->label_capacity * sizeof(ExpositionLabel));
 }
 
-/* Parts of lines ---------------------------------------------------------- */
-
-static inline bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-static inline const char *
-skip_blanks(const Exposition *e, const char *at)
-{
-	if (!e->open_metrics)
-	{
-		while (is_blank(*at))
-			at++;
-	}
-	return at;
-}
-
-/* The end of a line: its line feed, or the end of the text. */
-static const char *
-line_end(const Exposition *e, const char *at)
-{
-	const char *end = memchr(at, '\n', e->end - at);
-
-	return end != NULL ? end : e->end;
-}
-
-/* What separates two parts; NULL if nothing does. */
-static const char *
-separator(const Exposition *e, const char *at)
-{
-	if (!is_blank(*at) || (e->open_metrics && *at == '\t'))
-		return NULL;
-	return skip_blanks(e, at + 1);
-}
-
-static bool
-is_word(const char *start, const char *end, const char *word)
-{
-	return strlen(word) == end - start && pg_strncasecmp(start, word, end - start) == 0;
-}
-
-/* Is it written as a decimal number? strtod() would take others, too. */
-static bool
-is_decimal(const char *at, const char *end)
-{
-	int			digits = 0;
-
-	if (at < end && (*at == '+' || *at == '-'))
-		at++;
-	for (; at < end && *at >= '0' && *at <= '9'; at++)
-		digits++;
-	if (at < end && *at == '.')
-	{
-		for (at++; at < end && *at >= '0' && *at <= '9'; at++)
-			digits++;
-	}
-	if (digits == 0)
-		return false;
-	if (at < end && (*at == 'e' || *at == 'E'))
-	{
-		at++;
-		if (at < end && (*at == '+' || *at == '-'))
-			at++;
-		if (at == end)
-			return false;
-		while (at < end && *at >= '0' && *at <= '9')
-			at++;
-	}
-	return at == end;
-}
-
-/* A number; returns what follows it, or NULL after an error. */
-static const char *
-read_number(Exposition *e, const char *at, double *value)
-{
-	const char *end = at;
-	const char *digits = at;
-	char	   *stop;
-
-	while (end < e->end && !is_blank(*end) && *end != '\n' && *end != '\r')
-		end++;
-	if (is_decimal(at, end))
-	{
-		errno = 0;
-		*value = strtod(at, &stop);
-		if (stop != end || (errno == ERANGE && isinf(*value)))
-		{
-			fail(e, at, "the number is out of range");
-			return NULL;
-		}
-		return end;
-	}
-	if (is_word(at, end, "NaN"))
-	{
-		*value = get_float8_nan();
-		return end;
-	}
-	if (digits < end && (*digits == '+' || *digits == '-'))
-		digits++;
-	if (is_word(digits, end, "Inf") || is_word(digits, end, "Infinity"))
-	{
-		*value = *at == '-' ? -get_float8_infinity() : get_float8_infinity();
-		return end;
-	}
-	fail_with_hint(e, at, at == end ? "there is no value" : "this is no number",
-				   "Values are decimal numbers, NaN, +Inf or -Inf.");
-	return NULL;
-}
-
-/* A time in whole milliseconds, as the text format has it. */
-static const char *
-read_milliseconds(Exposition *e, const char *at)
-{
-	const char *start = at;
-	bool		negative = *at == '-';
-	int64		value = 0;
-	bool		overflow = false;
-
-	if (negative)
-		at++;
-	if (*at < '0' || *at > '9')
-	{
-		fail_with_hint(e, start, "this is no time", "Times are whole milliseconds since 1970.");
-		return NULL;
-	}
-	for (; *at >= '0' && *at <= '9'; at++)
-		overflow |= pg_mul_s64_overflow(value, 10, &value) ||
-			pg_add_s64_overflow(value, *at - '0', &value);
-	overflow |= pg_mul_s64_overflow(value, negative ? -1000 : 1000, &value);
-	if (overflow)
-	{
-		fail(e, start, "the time is out of range");
-		return NULL;
-	}
-	if (*at == '.' || *at == 'e' || *at == 'E')
-	{
-		fail_with_hint(e, start, "this is no time",
-					   "Times are whole milliseconds since 1970. OpenMetrics has seconds with fractions, and ends with a line \"# EOF\".");
-		return NULL;
-	}
-	e->time = value;
-	return at;
-}
-
-/* A time in seconds, as OpenMetrics has it, to the microsecond. */
-static const char *
-read_seconds(Exposition *e, const char *at)
-{
-	double		seconds;
-	const char *end = read_number(e, at, &seconds);
-
-	if (end == NULL)
-	{
-		e->hint = "Times are seconds since 1970, with or without a fraction.";
-		return NULL;
-	}
-	if (!(fabs(seconds) < 1e12))
-	{
-		fail(e, at, "the time is out of range");
-		return NULL;
-	}
-	e->time = (int64) rint(seconds * 1e6);
-	return end;
-}
-
-/* The value of a label, behind its first quote; returns what follows the last. */
-static const char *
-read_quoted(Exposition *e, const char *at, Slice *value)
-{
-	const char *start = at;
-
-	for (;; at++)
-	{
-		if (*at == '"')
-			break;
-		if (*at == '\n' || at == e->end)
-		{
-			fail_with_hint(e, start - 1, "the quotes are not closed",
-						   "In the value of a label, write \\n for a line feed and \\\" for a quote.");
-			return NULL;
-		}
-		if (*at == '\\')
-		{
-			at++;
-			if (*at == '\\' || *at == '"' || *at == 'n')
-				continue;
-			if (e->open_metrics && *at != '\n' && at != e->end)
-				continue;
-			fail_with_hint(e, at - 1, "this is no escape sequence",
-						   "There are \\\\, \\\" and \\n.");
-			return NULL;
-		}
-	}
-	value->start = start;
-	value->length = at - start;
-	return at + 1;
-}
-
-/* Labels, behind the brace that opens them; returns what follows the other. */
-static const char *
-read_labels(Exposition *e, const char *at, bool keep)
-{
-	for (at = skip_blanks(e, at); *at != '}';)
-	{
-		ExpositionLabel label;
-
-		label.name.start = at;
-		label.name.length = aggwin_label_name_length(at, e->end);
-		if (label.name.length == 0)
-		{
-			fail_with_hint(e, at, "the name of a label is expected here",
-						   "Names of labels consist of letters, digits and underscores, and do not begin with a digit.");
-			return NULL;
-		}
-		at = skip_blanks(e, at + label.name.length);
-		if (*at != '=')
-		{
-			fail(e, at, "\"=\" is expected here, after the name of a label");
-			return NULL;
-		}
-		at = skip_blanks(e, at + 1);
-		if (*at != '"')
-		{
-			fail(e, at, "the value of a label is expected here, in double quotes");
-			return NULL;
-		}
-		at = read_quoted(e, at + 1, &label.value);
-		if (at == NULL)
-			return NULL;
-		if (keep)
-		{
-			if (e->label_count == e->label_capacity)
-			{
-				e->label_capacity *= 2;
-				e->labels = repalloc(e->labels, e->label_capacity * sizeof(ExpositionLabel));
-			}
-			e->labels[e->label_count++] = label;
-		}
-
-		at = skip_blanks(e, at);
-		if (*at == ',')
-		{
-			at = skip_blanks(e, at + 1);
-			/* Only the text format lets a comma end the list. */
-			if (*at != '}' || !e->open_metrics)
-				continue;
-			fail(e, at, "the name of a label is expected here");
-			return NULL;
-		}
-		if (*at != '}')
-		{
-			fail(e, at, "\",\" or \"}\" is expected here");
-			return NULL;
-		}
-	}
-	return at + 1;
-}
-
 /* Lines ------------------------------------------------------------------- */
 
 /* Behind the last part of a line; a carriage return before the line feed is passed over. */
 static bool
 finish_line(Exposition *e, const char *at)
 {
-	at = skip_blanks(e, at);
+	at = aggwin_text_skip_blanks(e, at);
 	if (!e->open_metrics && *at == '\r' && at[1] == '\n')
 		at++;
 	if (at == e->end)
 	{
-		fail_with_hint(e, at, "the last line does not end with a line feed",
+		aggwin_text_fail_with_hint(e, at, "the last line does not end with a line feed",
 					   "Without it a text that was cut off could not be told from a whole one.");
 		return false;
 	}
 	if (*at != '\n')
 	{
-		fail(e, at, "the end of the line is expected here");
+		aggwin_text_fail(e, at, "the end of the line is expected here");
 		return false;
 	}
 	e->at = at + 1;
@@ -370,24 +91,24 @@ skip_exemplar(Exposition *e, const char *at)
 	int64		time = e->time;
 	const char *space;
 
-	at = separator(e, at);
+	at = aggwin_text_separator(e, at);
 	if (at == NULL || *at != '{')
 	{
-		fail(e, at != NULL ? at : e->at, "the labels of an exemplar are expected here");
+		aggwin_text_fail(e, at != NULL ? at : e->at, "the labels of an exemplar are expected here");
 		return NULL;
 	}
-	at = read_labels(e, at + 1, false);
+	at = aggwin_text_read_labels(e, at + 1, false);
 	if (at == NULL)
 		return NULL;
-	space = separator(e, at);
+	space = aggwin_text_separator(e, at);
 	if (space == NULL)
 	{
-		fail(e, at, "the value of an exemplar is expected here");
+		aggwin_text_fail(e, at, "the value of an exemplar is expected here");
 		return NULL;
 	}
-	at = read_number(e, space, &ignored);
-	if (at != NULL && (space = separator(e, at)) != NULL)
-		at = read_seconds(e, space);
+	at = aggwin_text_read_number(e, space, &ignored);
+	if (at != NULL && (space = aggwin_text_separator(e, at)) != NULL)
+		at = aggwin_text_read_seconds(e, space);
 	e->time = time;
 	return at;
 }
@@ -400,39 +121,39 @@ read_sample(Exposition *e, const char *at)
 	e->name.start = at;
 	e->name.length = aggwin_metric_name_length(at, e->end);
 	if (e->name.length == 0)
-		return fail_with_hint(e, at, "the name of a metric is expected here",
+		return aggwin_text_fail_with_hint(e, at, "the name of a metric is expected here",
 							  "Names of metrics consist of letters, digits, underscores and colons, and do not begin with a digit.");
 	at += e->name.length;
 	e->series.start = e->name.start;
 	e->series.length = e->name.length;
 	e->label_count = 0;
-	space = skip_blanks(e, at);
+	space = aggwin_text_skip_blanks(e, at);
 	if (*space == '{')
 	{
-		at = read_labels(e, space + 1, true);
+		at = aggwin_text_read_labels(e, space + 1, true);
 		if (at == NULL)
 			return EXPOSITION_ERROR;
 		e->series.length = at - e->series.start;
 		/* Nothing needs to stand between braces and value in the text format. */
-		space = e->open_metrics ? separator(e, at) : skip_blanks(e, at);
+		space = e->open_metrics ? aggwin_text_separator(e, at) : aggwin_text_skip_blanks(e, at);
 	}
 	else
-		space = separator(e, at);
+		space = aggwin_text_separator(e, at);
 	if (space == NULL)
-		return fail(e, at, at == e->end || *at == '\n' ? "there is no value" : "a blank is expected here");
+		return aggwin_text_fail(e, at, at == e->end || *at == '\n' ? "there is no value" : "a blank is expected here");
 
-	at = read_number(e, space, &e->value);
+	at = aggwin_text_read_number(e, space, &e->value);
 	if (at == NULL)
 		return EXPOSITION_ERROR;
 	e->has_time = false;
-	space = separator(e, at);
+	space = aggwin_text_separator(e, at);
 	if (space != NULL && *space != '\n' && *space != '\r' && *space != '#' && space != e->end)
 	{
-		at = e->open_metrics ? read_seconds(e, space) : read_milliseconds(e, space);
+		at = e->open_metrics ? aggwin_text_read_seconds(e, space) : aggwin_text_read_milliseconds(e, space);
 		if (at == NULL)
 			return EXPOSITION_ERROR;
 		e->has_time = true;
-		space = separator(e, at);
+		space = aggwin_text_separator(e, at);
 	}
 	if (e->open_metrics && space != NULL && *space == '#')
 	{
@@ -457,7 +178,7 @@ check_help(Exposition *e)
 			continue;
 		at++;
 		if (at == end || (*at != '\\' && *at != 'n'))
-			return fail_with_hint(e, at - 1, "this is no escape sequence",
+			return aggwin_text_fail_with_hint(e, at - 1, "this is no escape sequence",
 								  "There are \\\\ and \\n.");
 	}
 	return EXPOSITION_HELP;
@@ -495,40 +216,40 @@ ends_with_unit(const Exposition *e)
 static ExpositionItem
 read_about(Exposition *e, ExpositionItem item, const char *at)
 {
-	const char *end = line_end(e, at);
-	const char *space = separator(e, at);
+	const char *end = aggwin_text_line_end(e, at);
+	const char *space = aggwin_text_separator(e, at);
 
 	e->name.start = space != NULL ? space : at;
 	e->name.length = space != NULL ? aggwin_metric_name_length(space, end) : 0;
 	if (e->name.length == 0)
-		return fail(e, e->name.start, "the name of a metric is expected here");
+		return aggwin_text_fail(e, e->name.start, "the name of a metric is expected here");
 	at = e->name.start + e->name.length;
 	if (end == e->end)
 		return finish_line(e, end) ? EXPOSITION_END : EXPOSITION_ERROR;
 	if (!e->open_metrics && end > at && end[-1] == '\r')
 		end--;
-	space = separator(e, at);
+	space = aggwin_text_separator(e, at);
 	if (space == NULL && at != end)
-		return fail(e, at, "a blank is expected here");
+		return aggwin_text_fail(e, at, "a blank is expected here");
 	e->about.start = space != NULL ? Min(space, end) : end;
 
 	/* A help text may have any blanks but those before it. */
-	e->at = line_end(e, at) + 1;
+	e->at = aggwin_text_line_end(e, at) + 1;
 	if (item != EXPOSITION_HELP && !e->open_metrics)
 	{
-		while (end > e->about.start && is_blank(end[-1]))
+		while (end > e->about.start && aggwin_text_is_blank(end[-1]))
 			end--;
 	}
 	e->about.length = end - e->about.start;
 	if (item == EXPOSITION_HELP)
 		return check_help(e);
 	if (item == EXPOSITION_TYPE && !is_type(e, e->about.start, e->about.length))
-		return fail_with_hint(e, e->about.start, "this is no type of a metric",
+		return aggwin_text_fail_with_hint(e, e->about.start, "this is no type of a metric",
 							  e->open_metrics
 							  ? "Types are counter, gauge, histogram, gaugehistogram, summary, info, stateset and unknown."
 							  : "Types are counter, gauge, histogram, summary and untyped.");
 	if (item == EXPOSITION_UNIT && !ends_with_unit(e))
-		return fail(e, e->about.start, "the name of the metric does not end with its unit");
+		return aggwin_text_fail(e, e->about.start, "the name of the metric does not end with its unit");
 	return item;
 }
 
@@ -545,25 +266,25 @@ read_comment(Exposition *e, const char *at)
 		{"HELP", EXPOSITION_HELP},
 		{"UNIT", EXPOSITION_UNIT},
 	};
-	const char *end = line_end(e, at);
-	const char *word = separator(e, at + 1);
+	const char *end = aggwin_text_line_end(e, at);
+	const char *word = aggwin_text_separator(e, at + 1);
 
 	if (word != NULL && e->open_metrics && end - word == 3 && memcmp(word, "EOF", 3) == 0)
 	{
 		if (end + 1 < e->end)
-			return fail(e, end + 1, "nothing may follow \"# EOF\"");
+			return aggwin_text_fail(e, end + 1, "nothing may follow \"# EOF\"");
 		e->at = e->end;
 		return EXPOSITION_END;
 	}
 	for (int i = 0; word != NULL && i < lengthof(known); i++)
 	{
 		if (end - word >= 4 && memcmp(word, known[i].keyword, 4) == 0 &&
-			(end - word == 4 || is_blank(word[4])) &&
+			(end - word == 4 || aggwin_text_is_blank(word[4])) &&
 			(e->open_metrics || known[i].item != EXPOSITION_UNIT))
 			return read_about(e, known[i].item, word + 4);
 	}
 	if (e->open_metrics)
-		return fail_with_hint(e, at, "OpenMetrics has no such comment",
+		return aggwin_text_fail_with_hint(e, at, "OpenMetrics has no such comment",
 							  "There are lines \"# TYPE\", \"# HELP\", \"# UNIT\" and, as the last, \"# EOF\".");
 	if (end == e->end)
 		return finish_line(e, end) ? EXPOSITION_END : EXPOSITION_ERROR;
@@ -580,12 +301,12 @@ aggwin_exposition_next(Exposition *e)
 {
 	for (;;)
 	{
-		const char *at = skip_blanks(e, e->at);
+		const char *at = aggwin_text_skip_blanks(e, e->at);
 
 		if (at == e->end)
 		{
 			if (e->open_metrics)
-				return fail_with_hint(e, at, "the text ends without \"# EOF\"",
+				return aggwin_text_fail_with_hint(e, at, "the text ends without \"# EOF\"",
 									  "Without it a text that was cut off could not be told from a whole one.");
 			return EXPOSITION_END;
 		}
@@ -601,72 +322,4 @@ aggwin_exposition_next(Exposition *e)
 		else
 			return read_sample(e, at);
 	}
-}
-
-/* A piece of text without its escapes, allocated, and a NUL behind it. */
-char *
-aggwin_exposition_unescape(Slice slice, int *length)
-{
-	char	   *result = palloc(slice.length + 1);
-	char	   *to = result;
-
-	for (const char *from = slice.start; from < slice.start + slice.length; from++)
-	{
-		if (*from == '\\' && from + 1 < slice.start + slice.length)
-		{
-			if (from[1] == 'n')
-			{
-				*to++ = '\n';
-				from++;
-				continue;
-			}
-			if (from[1] == '\\' || from[1] == '"')
-				from++;
-		}
-		*to++ = *from;
-	}
-	*to = '\0';
-	*length = to - result;
-	return result;
-}
-
-/* Is a sample's name that of its family, with one of the endings of its type? */
-bool
-aggwin_exposition_belongs(const char *type, Slice family, Slice name, bool open_metrics)
-{
-	static const struct
-	{
-		const char *type;
-		const char *endings;	/* each with a NUL behind it */
-		bool		open_metrics;
-	}			known[] = {
-		{"histogram", "_bucket\0_count\0_sum\0", false},
-		{"summary", "\0_count\0_sum\0", false},
-		{"counter", "_total\0_created\0", true},
-		{"histogram", "_bucket\0_count\0_sum\0_created\0", true},
-		{"gaugehistogram", "_bucket\0_gcount\0_gsum\0", true},
-		{"summary", "\0_count\0_sum\0_created\0", true},
-		{"info", "_info\0", true},
-	};
-	const char *ending = name.start + family.length;
-	int			length = name.length - family.length;
-
-	if (length < 0 || memcmp(name.start, family.start, family.length) != 0)
-		return false;
-	for (int i = 0; i < lengthof(known); i++)
-	{
-		const char *one = known[i].endings;
-
-		if (known[i].open_metrics != open_metrics || strcmp(known[i].type, type) != 0)
-			continue;
-		/* The empty ending can only be the first. */
-		do
-		{
-			if (strlen(one) == length && memcmp(one, ending, length) == 0)
-				return true;
-			one += strlen(one) + 1;
-		} while (*one != '\0');
-		return false;
-	}
-	return length == 0;
 }

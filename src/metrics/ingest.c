@@ -11,7 +11,7 @@
  *		   └──────────────┬────────────────┘
  *		              (handle, ts, value) …
  *		                  │ flush: resolve new series, replace handles, sort,
- *		                  ▼        drop repeated ones, make partitions, INSERT
+ *		                  ▼        drop repeated ones, make partitions, write
  *		             aggwin.samples
  *
  * What is not stored is counted in aggwin.refused_sample, or is an error, as
@@ -31,14 +31,12 @@
 
 #include "metrics/ingest.h"
 
-#include "catalog/pg_type.h"
 #include "core/guc.h"
 #include "core/spi_util.h"
 #include "metrics/days.h"
-#include "metrics/names.h"
-#include "metrics/refused.h"
 #include "metrics/series.h"
 #include "metrics/series_cache.h"
+#include "metrics/write.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
@@ -46,16 +44,8 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
-#define MAX_SAMPLES 65536
+#define MAX_SAMPLES 131072
 #define MAX_NEW 8192
-
-typedef struct Sample
-{
-	int64		handle;			/* then the series' number; 0: refused */
-	TimestampTz ts;
-	double		value;
-	int			place;			/* in the order of arrival */
-} Sample;
 
 struct IngestBatch
 {
@@ -278,86 +268,12 @@ ensure_days(IngestBatch *batch)
 	(void) aggwin_ensure_days(&batch->tables, batch->days, kept);
 }
 
-/* The samples as three arrays: series_id, ts, value. */
-static void
-make_arrays(const IngestBatch *batch, Datum *arrays)
-{
-	int64	   *column = palloc(batch->count * sizeof(int64));
-
-	for (int i = 0; i < batch->count; i++)
-		column[i] = batch->samples[i].handle;
-	arrays[0] = aggwin_int8_array(column, batch->count, INT8OID);
-	for (int i = 0; i < batch->count; i++)
-		column[i] = batch->samples[i].ts;
-	arrays[1] = aggwin_int8_array(column, batch->count, TIMESTAMPTZOID);
-	for (int i = 0; i < batch->count; i++)
-		memcpy(&column[i], &batch->samples[i].value, sizeof(double));
-	arrays[2] = aggwin_int8_array(column, batch->count, FLOAT8OID);
-}
-
-static uint64
-run_kept(SPIPlanPtr *plan, const char *sql, int expected, Datum *arrays)
-{
-	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZARRAYOID, FLOAT8ARRAYOID};
-	int			rc;
-
-	if (*plan == NULL)
-	{
-		SPIPlanPtr	fresh = SPI_prepare(sql, lengthof(types), types);
-
-		if (fresh == NULL || SPI_keepplan(fresh) != 0)
-			elog(ERROR, "could not prepare: %s", sql);
-		*plan = fresh;
-	}
-	rc = SPI_execute_plan(*plan, arrays, NULL, false, 0);
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
-	return SPI_processed;
-}
-
-#define INSERT_SAMPLES \
-	"INSERT INTO aggwin.samples AS s (series_id, ts, value)" \
-	" SELECT unnest($1), unnest($2), unnest($3) ON CONFLICT (series_id, ts)"
-
-static void
-insert_newest(Datum *arrays)
-{
-	static SPIPlanPtr plan = NULL;
-
-	run_kept(&plan, INSERT_SAMPLES " DO UPDATE SET value = excluded.value"
-			 " WHERE NOT aggwin.same_bits(s.value, excluded.value)", SPI_OK_INSERT, arrays);
-}
-
-/* What is there stays, and what differs from it is refused. */
-static void
-insert_first(IngestBatch *batch, Datum *arrays)
-{
-	static SPIPlanPtr insert_plan = NULL;
-	static SPIPlanPtr compare_plan = NULL;
-
-	if (run_kept(&insert_plan, INSERT_SAMPLES " DO NOTHING", SPI_OK_INSERT, arrays) == batch->count)
-		return;
-	run_kept(&compare_plan, "SELECT s.series_id"
-			 " FROM (SELECT unnest($1) AS series_id, unnest($2) AS ts, unnest($3) AS value) AS n"
-			 " JOIN aggwin.samples AS s ON s.series_id = n.series_id AND s.ts = n.ts"
-			 " WHERE NOT aggwin.same_bits(s.value, n.value)", SPI_OK_SELECT, arrays);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-
-		aggwin_refuse_of_series(batch->refused, REFUSED_DUPLICATE,
-								DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
-															SPI_tuptable->tupdesc, 1, &isnull)));
-	}
-}
-
 static void
 flush(IngestBatch *batch)
 {
 	MemoryContext old_context = MemoryContextSwitchTo(batch->flush_context);
 	int64		refused_before = aggwin_refused_count(batch->refused);
 	int			count = batch->count;
-	Datum		arrays[3];
 	Sandbox		saved;
 
 	aggwin_spi_connect();
@@ -370,11 +286,7 @@ flush(IngestBatch *batch)
 	{
 		ensure_days(batch);
 		aggwin_sandbox_enter(&saved, batch->tables.owner, true);
-		make_arrays(batch, arrays);
-		if (aggwin_duplicate_samples == DUPLICATES_NEWEST)
-			insert_newest(arrays);
-		else
-			insert_first(batch, arrays);
+		aggwin_write_samples(batch->samples, batch->count, batch->refused);
 		aggwin_sandbox_leave(&saved);
 	}
 	aggwin_spi_finish();
