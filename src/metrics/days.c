@@ -138,6 +138,7 @@ aggwin_ensure_days(const MetricTables *tables, int32 *days, int count)
 		return 0;
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_pin("default_tablespace", "");
+	aggwin_pin("default_table_access_method", "heap");
 	aggwin_pin("client_min_messages", "warning");
 	for (int i = 0; i < count; i++)
 		make_partition(tables, days[i]);
@@ -276,7 +277,7 @@ aggwin_maintain_samples(PG_FUNCTION_ARGS)
 
 	aggwin_spi_connect();
 	values[0] = Int32GetDatum(aggwin_ensure_days(&tables, days, lengthof(days)));
-	aggwin_sandbox_enter(&saved, tables.owner, true);
+	aggwin_become_owner(&saved, &tables);
 	sum_up_refused();
 	cutoff = expired_before(now);
 	aggwin_sandbox_leave(&saved);

@@ -28,7 +28,6 @@
 
 #include "metrics/exposition.h"
 
-#include "metrics/exposition_parts.h"
 #include "metrics/names.h"
 
 /*
@@ -322,4 +321,45 @@ aggwin_exposition_next(Exposition *e)
 		else
 			return read_sample(e, at);
 	}
+}
+
+/* Is a sample's name that of its family, with one of the endings of its type? */
+bool
+aggwin_exposition_belongs(const char *type, Slice family, Slice name, bool open_metrics)
+{
+	static const struct
+	{
+		const char *type;
+		const char *endings;	/* each with a NUL behind it */
+		bool		open_metrics;
+	}			known[] = {
+		{"histogram", "_bucket\0_count\0_sum\0", false},
+		{"summary", "\0_count\0_sum\0", false},
+		{"counter", "_total\0_created\0", true},
+		{"histogram", "_bucket\0_count\0_sum\0_created\0", true},
+		{"gaugehistogram", "_bucket\0_gcount\0_gsum\0", true},
+		{"summary", "\0_count\0_sum\0_created\0", true},
+		{"info", "_info\0", true},
+	};
+	const char *ending = name.start + family.length;
+	int			length = name.length - family.length;
+
+	if (length < 0 || memcmp(name.start, family.start, family.length) != 0)
+		return false;
+	for (int i = 0; i < lengthof(known); i++)
+	{
+		const char *one = known[i].endings;
+
+		if (known[i].open_metrics != open_metrics || strcmp(known[i].type, type) != 0)
+			continue;
+		/* The empty ending can only be the first. */
+		do
+		{
+			if (strlen(one) == length && memcmp(one, ending, length) == 0)
+				return true;
+			one += strlen(one) + 1;
+		} while (*one != '\0');
+		return false;
+	}
+	return length == 0;
 }

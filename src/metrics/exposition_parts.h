@@ -6,7 +6,55 @@
 
 #include "postgres.h"
 
-#include "metrics/exposition.h"
+/* What the next line, or lines, were. */
+typedef enum ExpositionItem
+{
+	EXPOSITION_END,
+	EXPOSITION_SAMPLE,
+	EXPOSITION_TYPE,
+	EXPOSITION_HELP,
+	EXPOSITION_UNIT,
+	EXPOSITION_ERROR,
+} ExpositionItem;
+
+/* A piece of the text, with its escapes as they stand there. */
+typedef struct Slice
+{
+	const char *start;
+	int			length;
+} Slice;
+
+typedef struct ExpositionLabel
+{
+	Slice		name;
+	Slice		value;
+} ExpositionLabel;
+
+typedef struct Exposition
+{
+	const char *text;
+	const char *at;				/* of the next line */
+	const char *end;			/* there stands a NUL */
+	bool		open_metrics;	/* otherwise the older text format */
+
+	/* Of a sample: */
+	Slice		name;			/* of TYPE, HELP and UNIT, too: of the family */
+	Slice		series;			/* name and labels, as they stand there */
+	ExpositionLabel *labels;
+	int			label_count;
+	int			label_capacity;
+	double		value;
+	bool		has_time;
+	int64		time;			/* microseconds since 1970 */
+
+	/* Of TYPE, HELP and UNIT: */
+	Slice		about;
+
+	/* Of an error: */
+	const char *error_at;		/* the character that is wrong */
+	const char *error;
+	const char *hint;			/* or NULL */
+} Exposition;
 
 static inline bool
 aggwin_text_is_blank(char c)
@@ -50,5 +98,6 @@ extern const char *aggwin_text_read_number(Exposition *e, const char *at, double
 extern const char *aggwin_text_read_milliseconds(Exposition *e, const char *at);
 extern const char *aggwin_text_read_seconds(Exposition *e, const char *at);
 extern const char *aggwin_text_read_labels(Exposition *e, const char *at, bool keep);
+extern char *aggwin_text_unescape(Slice slice, int *length);
 
 #endif							/* AGGWIN_EXPOSITION_PARTS_H */

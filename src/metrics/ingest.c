@@ -277,18 +277,16 @@ flush(IngestBatch *batch)
 	Sandbox		saved;
 
 	aggwin_spi_connect();
-	aggwin_sandbox_enter(&saved, batch->tables.owner, true);
+	aggwin_become_owner(&saved, &batch->tables);
 	MemoryContextSwitchTo(batch->flush_context);
 	resolve_fresh(batch);
 	sort_samples(batch);
-	aggwin_sandbox_leave(&saved);
 	if (batch->count > 0)
 	{
 		ensure_days(batch);
-		aggwin_sandbox_enter(&saved, batch->tables.owner, true);
 		aggwin_write_samples(batch->samples, batch->count, batch->refused);
-		aggwin_sandbox_leave(&saved);
 	}
+	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();
 	batch->taken += count - (aggwin_refused_count(batch->refused) - refused_before);
 	MemoryContextSwitchTo(old_context);

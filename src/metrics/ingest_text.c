@@ -162,7 +162,7 @@ add_about(TextInput *input, ExpositionItem item)
 		fail_at(input, e->name.start, "the type of this metric is given after its samples",
 				"The line \"# TYPE\" must be the first of a metric, but for \"# HELP\".");
 	if (item == EXPOSITION_HELP)
-		*to = aggwin_exposition_unescape(e->about, &length);
+		*to = aggwin_text_unescape(e->about, &length);
 	else
 		*to = pnstrdup(e->about.start, e->about.length);
 	if (item == EXPOSITION_TYPE && strcmp(*to, "untyped") == 0)
@@ -223,7 +223,7 @@ make_key(TextInput *input)
 	{
 		pairs[i].name = e->labels[i].name.start;
 		pairs[i].name_length = e->labels[i].name.length;
-		pairs[i].value = aggwin_exposition_unescape(e->labels[i].value, &pairs[i].value_length);
+		pairs[i].value = aggwin_text_unescape(e->labels[i].value, &pairs[i].value_length);
 	}
 	for (int i = 0; i < input->extra_count; i++)
 	{

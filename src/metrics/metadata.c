@@ -101,7 +101,7 @@ aggwin_store_metadata(const MetricTables *tables, const Metadata *metadata, int 
 		return;
 	make_arrays(metadata, count, arrays);
 	aggwin_spi_connect();
-	aggwin_sandbox_enter(&saved, tables->owner, true);
+	aggwin_become_owner(&saved, tables);
 	if (!is_stored(types, arrays))
 	{
 		aggwin_lock_creation(tables);

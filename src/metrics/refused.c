@@ -185,7 +185,7 @@ aggwin_refused_write(RefusedSamples *refused, const MetricTables *tables)
 	values[3] = makeArrayResult(rows.counts, CurrentMemoryContext);
 
 	aggwin_spi_connect();
-	aggwin_sandbox_enter(&saved, tables->owner, true);
+	aggwin_become_owner(&saved, tables);
 	aggwin_spi_run_args("INSERT INTO aggwin.refused_sample (metric, reason, samples)"
 						" SELECT coalesce(u.metric, s.metric), u.reason, sum(u.n)"
 						" FROM unnest($1, $2, $3, $4) AS u(reason, metric, series_id, n)"

@@ -29,6 +29,7 @@
 #include "metrics/series_cache.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 /* Those keys that have no number yet, as arrays for SQL. */
@@ -104,12 +105,14 @@ look_up(SeriesKey **keys, int count, int64 *series_ids)
 	static SPIPlanPtr plan = NULL;
 	Oid			types[] = {BYTEAARRAYOID};
 	Missing		missing;
+	int			guc_level;
 
 	find_missing(keys, count, series_ids, &missing);
 	if (missing.count == 0)
 		return;
 
 	/* By index, however small the table looks and however many are asked for. */
+	guc_level = NewGUCNestLevel();
 	aggwin_pin("enable_hashjoin", "off");
 	aggwin_pin("enable_mergejoin", "off");
 	aggwin_pin("enable_seqscan", "off");
@@ -117,6 +120,7 @@ look_up(SeriesKey **keys, int count, int64 *series_ids)
 					  " FROM unnest($1) WITH ORDINALITY AS k(hash, place)"
 					  " JOIN aggwin.series AS s ON s.hash = k.hash",
 					  SPI_OK_SELECT, lengthof(types), types, &missing.hashes);
+	AtEOXact_GUC(false, guc_level);
 	take_numbers(&missing, series_ids);
 }
 

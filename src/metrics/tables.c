@@ -25,9 +25,10 @@
 #include "metrics/tables.h"
 
 #include "catalog/pg_class.h"
-#include "core/spi_util.h"
+#include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -61,6 +62,23 @@ aggwin_metric_tables(MetricTables *tables)
 				 errmsg("metrics are not enabled in this database"),
 				 errhint("Run SELECT aggwin.enable_metrics().")));
 	tables->owner = owner_of(tables->samples);
+}
+
+/*
+ * Become the tables' owner, for statements of aggwin's own: a sandbox with less
+ * pinned than for what users wrote, which takes as long as to store a sample.
+ * aggwin_sandbox_leave() ends it.
+ */
+void
+aggwin_become_owner(Sandbox *saved, const MetricTables *tables)
+{
+	GetUserIdAndSecContext(&saved->userid, &saved->sec_context);
+	SetUserIdAndSecContext(tables->owner, saved->sec_context | SECURITY_LOCAL_USERID_CHANGE |
+						   SECURITY_RESTRICTED_OPERATION);
+	saved->guc_level = NewGUCNestLevel();
+	aggwin_pin("search_path", "pg_catalog, pg_temp");
+	aggwin_pin("row_security", "off");
+	aggwin_pin("jit", "off");
 }
 
 /* See the head of this file. */

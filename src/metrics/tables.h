@@ -6,7 +6,7 @@
 
 #include "postgres.h"
 
-#include "executor/spi.h"
+#include "core/spi_util.h"
 
 /* What aggwin.enable_metrics() has made. */
 typedef struct MetricTables
@@ -18,6 +18,7 @@ typedef struct MetricTables
 } MetricTables;
 
 extern void aggwin_metric_tables(MetricTables *tables);
+extern void aggwin_become_owner(Sandbox *saved, const MetricTables *tables);
 extern void aggwin_lock_creation(const MetricTables *tables);
 extern uint64 aggwin_run_latest(SPIPlanPtr *plan, const char *sql, int expected, int count,
 								Oid *types, Datum *values);
