@@ -88,15 +88,14 @@ skip_exemplar(Exposition *e, const char *at)
 {
 	double		ignored;
 	int64		time = e->time;
-	const char *space;
+	const char *space = aggwin_text_separator(e, at);
 
-	at = aggwin_text_separator(e, at);
-	if (at == NULL || *at != '{')
+	if (space == NULL || *space != '{')
 	{
-		aggwin_text_fail(e, at != NULL ? at : e->at, "the labels of an exemplar are expected here");
+		aggwin_text_fail(e, space != NULL ? space : at, "the labels of an exemplar are expected here");
 		return NULL;
 	}
-	at = aggwin_text_read_labels(e, at + 1, false);
+	at = aggwin_text_read_labels(e, space + 1, false);
 	if (at == NULL)
 		return NULL;
 	space = aggwin_text_separator(e, at);

@@ -105,7 +105,8 @@ statement_of(TriggerData *trigger)
 	if (statements == NULL || statements->view != RelationGetRelid(trigger->tg_relation))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("view \"%s\" has lost a trigger", RelationGetRelationName(trigger->tg_relation))));
+				 errmsg("relation \"%s\" lacks a trigger that begins to ingest",
+						RelationGetRelationName(trigger->tg_relation))));
 	return statements;
 }
 
@@ -154,7 +155,7 @@ aggwin_input_begin(PG_FUNCTION_ARGS)
 }
 
 static Datum
-column(TupleTableSlot *slot, AttrNumber attno)
+column(TupleTableSlot *slot, AttrNumber attno, const char *name)
 {
 	bool		isnull;
 	Datum		value = slot_getattr(slot, attno, &isnull);
@@ -162,8 +163,7 @@ column(TupleTableSlot *slot, AttrNumber attno)
 	if (isnull)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("%s of a sample must not be NULL",
-						NameStr(TupleDescAttr(slot->tts_tupleDescriptor, attno - 1)->attname))));
+				 errmsg("%s of a sample must not be NULL", name)));
 	return value;
 }
 
@@ -182,8 +182,8 @@ aggwin_input_row(PG_FUNCTION_ARGS)
 	aggwin_json_input_add(&statement->input,
 						  no_metric ? NULL : DatumGetTextPP(metric),
 						  no_labels ? NULL : DatumGetJsonbP(labels),
-						  DatumGetTimestampTz(column(slot, INPUT_TS)),
-						  DatumGetFloat8(column(slot, INPUT_VALUE)));
+						  DatumGetTimestampTz(column(slot, INPUT_TS, "ts")),
+						  DatumGetFloat8(column(slot, INPUT_VALUE, "value")));
 	return PointerGetDatum(trigger->tg_trigtuple);
 }
 

@@ -44,7 +44,7 @@ check_name(const char *what, const char *name, int length, int valid, const char
 				 errmsg("invalid name of a %s: \"%s\"", what, shown(name, length)),
 				 errdetail("Names of %ss consist of letters, digits%s, and do not begin with a digit.",
 						   what, letters),
-				 errhint("Replace other characters by underscores: \"http_requests\", not \"http.requests\".")));
+				 errhint("Replace other characters by underscores, as Prometheus' exporters do.")));
 }
 
 static void
