@@ -189,7 +189,7 @@ replace_handles(IngestBatch *batch, const int64 *series_ids)
 			sample.handle = series_ids[-sample.handle - 1];
 			if (sample.handle == 0)
 			{
-				aggwin_refuse(batch->refused, REFUSED_SERIES, key->metric, strlen(key->metric));
+				aggwin_refuse_sample(batch->refused, REFUSED_SERIES, key->metric, strlen(key->metric));
 				continue;
 			}
 		}
@@ -243,7 +243,7 @@ sort_samples(IngestBatch *batch)
 		else if (aggwin_duplicate_samples == DUPLICATES_NEWEST)
 			*last = samples[i];
 		else if (!same_bits(last->value, samples[i].value))
-			aggwin_refuse_of_series(batch->refused, REFUSED_DUPLICATE, last->handle);
+			aggwin_refuse_sample_of(batch->refused, REFUSED_DUPLICATE, last->handle);
 	}
 	batch->count = kept;
 }
@@ -308,7 +308,7 @@ aggwin_ingest_refuses(IngestBatch *batch, const char *metric, int length, Timest
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
 				 errmsg("the time of a sample must be finite")));
-	aggwin_refuse(batch->refused, ts < batch->oldest ? REFUSED_OLD : REFUSED_AHEAD, metric, length);
+	aggwin_refuse_sample(batch->refused, ts < batch->oldest ? REFUSED_OLD : REFUSED_AHEAD, metric, length);
 	return true;
 }
 

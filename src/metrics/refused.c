@@ -90,7 +90,7 @@ count(RefusedSamples *refused, SeriesMap **map, RefusedReason reason, const char
 
 /* A sample of a metric is not stored; an error if that is asked for. */
 void
-aggwin_refuse(RefusedSamples *refused, RefusedReason reason, const char *metric, int length)
+aggwin_refuse_sample(RefusedSamples *refused, RefusedReason reason, const char *metric, int length)
 {
 	if (aggwin_refused_samples == REFUSED_ERROR)
 		fail(reason, pnstrdup(metric, length));
@@ -99,7 +99,7 @@ aggwin_refuse(RefusedSamples *refused, RefusedReason reason, const char *metric,
 
 /* The same where only the series is known. */
 void
-aggwin_refuse_of_series(RefusedSamples *refused, RefusedReason reason, int64 series_id)
+aggwin_refuse_sample_of(RefusedSamples *refused, RefusedReason reason, int64 series_id)
 {
 	if (aggwin_refused_samples == REFUSED_ERROR)
 	{

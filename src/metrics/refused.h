@@ -19,9 +19,9 @@ typedef enum RefusedReason
 typedef struct RefusedSamples RefusedSamples;
 
 extern RefusedSamples *aggwin_refused_create(MemoryContext context);
-extern void aggwin_refuse(RefusedSamples *refused, RefusedReason reason, const char *metric,
+extern void aggwin_refuse_sample(RefusedSamples *refused, RefusedReason reason, const char *metric,
 						  int length);
-extern void aggwin_refuse_of_series(RefusedSamples *refused, RefusedReason reason,
+extern void aggwin_refuse_sample_of(RefusedSamples *refused, RefusedReason reason,
 									int64 series_id);
 extern int64 aggwin_refused_count(const RefusedSamples *refused);
 extern void aggwin_refused_write(RefusedSamples *refused, const MetricTables *tables);

@@ -151,7 +151,7 @@ insert_first(int count, SampleArrays *arrays, RefusedSamples *refused)
 	{
 		bool		isnull;
 
-		aggwin_refuse_of_series(refused, REFUSED_DUPLICATE,
+		aggwin_refuse_sample_of(refused, REFUSED_DUPLICATE,
 								DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[i],
 															SPI_tuptable->tupdesc, 1, &isnull)));
 	}

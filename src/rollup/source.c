@@ -113,7 +113,8 @@ aggwin_check_source(Oid relid)
 
 	if (IsSystemRelation(rel))
 		refuse_source(rel, "system catalog", NULL, NULL);
-	if (RelationGetNamespace(rel) == aggwin_schema())
+	if (RelationGetNamespace(rel) == aggwin_schema() &&
+		strcmp(RelationGetRelationName(rel), "samples") != 0)
 		refuse_source(rel, "table of the extension", NULL, NULL);
 	if (rel->rd_rel->relpersistence == RELPERSISTENCE_TEMP)
 		refuse_source(rel, "temporary table",
