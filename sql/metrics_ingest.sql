@@ -115,6 +115,14 @@ SELECT value, count(*) FROM aggwin.sample_input WHERE metric = 'many' GROUP BY 1
 SELECT pg_temp.many(4000, 6000, 7);
 SELECT value, count(*) FROM aggwin.sample_input WHERE metric = 'many' GROUP BY 1 ORDER BY 1;
 
+-- Some are there, but neither the first nor the last nor that in the middle.
+SELECT aggwin.ingest('some', '{}', '2020-03-01'::timestamptz + i * interval '1 minute', -1) FROM unnest('{100, 700}'::int[]) AS i;
+INSERT INTO aggwin.sample_input SELECT 'some', '{}', '2020-03-01'::timestamptz + i * interval '1 minute', i FROM generate_series(1, 1000) AS i;
+SELECT count(*), sum(value) FROM aggwin.sample_input WHERE metric = 'some';
+-- Long labels of many series.
+INSERT INTO aggwin.sample_input SELECT 'long', jsonb_build_object('x', repeat('y', 60000), 'n', i::text), '2020-03-01', i FROM generate_series(1, 600) AS i;
+SELECT count(*), sum(value) FROM aggwin.sample_input WHERE metric = 'long' AND ts = '2020-03-01';
+
 -- Duplicates: refused and counted, or an error.
 SET aggwin.duplicate_samples = 'refuse';
 SELECT aggwin.ingest('first', '{}', '2020-01-01', 1);
@@ -221,5 +229,25 @@ DROP TRIGGER begin ON other;
 INSERT INTO other VALUES ('up', '{}', now(), 1);
 DROP TABLE other;
 
+-- Rights are those of whoever owns a view on the view.
+CREATE ROLE regress_metrics_writer;
+CREATE VIEW attic AS SELECT metric, value FROM aggwin.sample_input WHERE labels @> '{"room": "attic"}';
+CREATE RULE attic AS ON INSERT TO attic DO INSTEAD
+	INSERT INTO aggwin.sample_input VALUES (new.metric, '{"room": "attic"}', '2020-01-01', new.value);
+GRANT INSERT ON attic TO regress_metrics_writer;
+SET ROLE regress_metrics_writer;
+INSERT INTO attic VALUES ('celsius', 20);
+SELECT aggwin.ingest('celsius', '{"room": "attic"}', '2020-01-01', 30);
+RESET ROLE;
+TABLE attic;
+DROP VIEW attic;
+DROP ROLE regress_metrics_writer;
+
+-- The tables may go, and come back.
 DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample CASCADE;
 SELECT aggwin.ingest('up', '{}', now(), 1);
+SELECT aggwin.enable_metrics();
+SELECT aggwin.ingest('up', '{"job": "a", "instance": "x"}', '2020-01-01', 1), aggwin.ingest_text(E'up 2\n', '2020-01-01');
+SELECT labels, value FROM aggwin.sample_input ORDER BY value;
+SET client_min_messages = warning;
+DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample CASCADE;

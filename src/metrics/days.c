@@ -206,9 +206,12 @@ lock_for_drop(Oid samples, bool insist)
 	return insist;
 }
 
-/* Drop what ends by a time. False if others are in the way, and it can wait. */
+/*
+ * Drop what ends by a time. False if others are in the way, and it can wait, or
+ * may_wait says that this transaction must not.
+ */
 static bool
-drop_before(const MetricTables *tables, TimestampTz cutoff, int *count)
+drop_before(const MetricTables *tables, TimestampTz cutoff, bool may_wait, int *count)
 {
 	TimestampTz first_end = 0;
 	List	   *names = partitions_before(tables->samples, cutoff, &first_end);
@@ -219,7 +222,7 @@ drop_before(const MetricTables *tables, TimestampTz cutoff, int *count)
 	*count = list_length(names);
 	if (names == NIL)
 		return true;
-	if (!lock_for_drop(tables->samples, cutoff - first_end >= USECS_PER_DAY))
+	if (!lock_for_drop(tables->samples, may_wait && cutoff - first_end >= USECS_PER_DAY))
 		return false;
 	initStringInfo(&sql);
 	foreach(lc, names)
@@ -263,6 +266,7 @@ aggwin_maintain_samples(PG_FUNCTION_ARGS)
 	bool		nulls[3] = {false};
 	TimestampTz cutoff;
 	Sandbox		saved;
+	int			created;
 	int			due = 0;
 	bool		dropped;
 
@@ -271,19 +275,24 @@ aggwin_maintain_samples(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, "samples");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
+
+	/* Two at once would be in each other's way. */
+	LockDatabaseObject(tables.samples, 0, 0, ExclusiveLock);
 	LockRelationOid(tables.samples, RowExclusiveLock);
 	for (int i = 0; i <= DAYS_AHEAD; i++)
 		days[i] = aggwin_day(now) + i;
 
 	aggwin_spi_connect();
-	values[0] = Int32GetDatum(aggwin_ensure_days(&tables, days, lengthof(days)));
+	created = aggwin_ensure_days(&tables, days, lengthof(days));
 	aggwin_become_owner(&saved, &tables);
 	sum_up_refused();
 	cutoff = expired_before(now);
 	aggwin_sandbox_leave(&saved);
-	dropped = drop_before(&tables, cutoff, &due);
+	/* Who waits for the creation lock, if this transaction has it, is in the way. */
+	dropped = drop_before(&tables, cutoff, created == 0, &due);
 	aggwin_spi_finish();
 
+	values[0] = Int32GetDatum(created);
 	values[1] = Int32GetDatum(dropped ? due : 0);
 	values[2] = Int32GetDatum(dropped ? 0 : due);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));

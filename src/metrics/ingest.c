@@ -1,8 +1,8 @@
 /*
  * ingest.c - storing samples, many at a time
  *
- * A batch collects samples and writes them when it has MAX_SAMPLES of them, or
- * MAX_NEW series that this backend does not know, and at its end:
+ * A batch collects samples and writes them when it has MAX_SAMPLES of them, or too
+ * many or too long series that this backend does not know, and at its end:
  *
  *		bytes that the series came as
  *		   │ found in the cache            │ not found
@@ -46,6 +46,7 @@
 
 #define MAX_SAMPLES 131072
 #define MAX_NEW 8192
+#define MAX_NEW_BYTES (16 * 1024 * 1024)
 
 struct IngestBatch
 {
@@ -65,6 +66,7 @@ struct IngestBatch
 	SeriesKey **fresh;			/* in flush_context */
 	int			fresh_count;
 	int			fresh_capacity;
+	Size		fresh_bytes;
 	SeriesMap  *hashes;			/* the same by hash */
 
 	int32	   *days;			/* some day twice, but not twice in a row */
@@ -99,13 +101,14 @@ begin_filling(IngestBatch *batch)
 	batch->fresh_count = 0;
 	batch->fresh = NULL;
 	batch->fresh_capacity = 0;
+	batch->fresh_bytes = 0;
 }
 
 /*
  * Begin a batch in a child of a memory context. An error if metrics are not
- * enabled, or the user may not INSERT into aggwin.sample_input. All of the
- * batch's samples are stored in this transaction, by aggwin_ingest_end(); nothing
- * has to be done after an error, or to forget it, but to delete the context.
+ * enabled. All of the batch's samples are stored in this transaction, by
+ * aggwin_ingest_end(); nothing has to be done after an error, or to forget it, but
+ * to delete the context.
  */
 IngestBatch *
 aggwin_ingest_begin(MemoryContext parent)
@@ -113,14 +116,10 @@ aggwin_ingest_begin(MemoryContext parent)
 	MemoryContext context = AllocSetContextCreate(parent, "aggwin ingest", ALLOCSET_DEFAULT_SIZES);
 	IngestBatch *batch = MemoryContextAllocZero(context, sizeof(IngestBatch));
 	MemoryContext old_context = MemoryContextSwitchTo(context);
-	AclResult	acl;
 
 	batch->context = context;
 	batch->flush_context = AllocSetContextCreate(context, "aggwin flush", ALLOCSET_DEFAULT_SIZES);
 	aggwin_metric_tables(&batch->tables);
-	acl = pg_class_aclcheck(batch->tables.input, GetUserId(), ACL_INSERT);
-	if (acl != ACLCHECK_OK)
-		aclcheck_error(acl, OBJECT_VIEW, "sample_input");
 	LockRelationOid(batch->tables.samples, RowExclusiveLock);
 	aggwin_series_cache_use(batch->tables.series);
 
@@ -136,6 +135,19 @@ aggwin_ingest_begin(MemoryContext parent)
 	begin_filling(batch);
 	MemoryContextSwitchTo(old_context);
 	return batch;
+}
+
+/*
+ * An error unless the user may INSERT into aggwin.sample_input. Where that is done
+ * the server has asked for the right already, maybe for another role.
+ */
+void
+aggwin_ingest_check_rights(const IngestBatch *batch)
+{
+	AclResult	acl = pg_class_aclcheck(batch->tables.input, GetUserId(), ACL_INSERT);
+
+	if (acl != ACLCHECK_OK)
+		aclcheck_error(acl, OBJECT_VIEW, "sample_input");
 }
 
 const MetricTables *
@@ -333,7 +345,8 @@ aggwin_ingest_learn(IngestBatch *batch, SeriesBytes bytes, const SeriesKey *key)
 	int64		result;
 	bool		found;
 
-	if (batch->fresh_count == MAX_NEW)
+	if (batch->fresh_count == MAX_NEW ||
+		batch->fresh_bytes + aggwin_series_map_size(batch->learned) > MAX_NEW_BYTES)
 		flush(batch);
 
 	old_context = MemoryContextSwitchTo(batch->flush_context);
@@ -354,6 +367,7 @@ aggwin_ingest_learn(IngestBatch *batch, SeriesBytes bytes, const SeriesKey *key)
 		copy->labels = (Jsonb *) memcpy(palloc(VARSIZE(key->labels)), key->labels, VARSIZE(key->labels));
 		memcpy(copy->hash, key->hash, sizeof(copy->hash));
 		batch->fresh[batch->fresh_count++] = copy;
+		batch->fresh_bytes += VARSIZE(key->labels);
 		*handle = -batch->fresh_count;
 	}
 	result = *handle;

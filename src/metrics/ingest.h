@@ -17,6 +17,7 @@
 typedef struct IngestBatch IngestBatch;
 
 extern IngestBatch *aggwin_ingest_begin(MemoryContext parent);
+extern void aggwin_ingest_check_rights(const IngestBatch *batch);
 extern const MetricTables *aggwin_ingest_tables(const IngestBatch *batch);
 extern TimestampTz aggwin_ingest_now(const IngestBatch *batch);
 extern bool aggwin_ingest_refuses(IngestBatch *batch, const char *metric, int length,

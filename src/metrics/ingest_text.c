@@ -403,6 +403,7 @@ aggwin_ingest_text(PG_FUNCTION_ARGS)
 							is_open_metrics(PG_ARGISNULL(3) ? "auto" : text_to_cstring(PG_GETARG_TEXT_PP(3)),
 											content, length));
 	input.batch = aggwin_ingest_begin(CurrentMemoryContext);
+	aggwin_ingest_check_rights(input.batch);
 	input.scratch = AllocSetContextCreate(CurrentMemoryContext, "aggwin labels", ALLOCSET_SMALL_SIZES);
 	input.ts = PG_ARGISNULL(1) ? aggwin_ingest_now(input.batch) : PG_GETARG_TIMESTAMPTZ(1);
 	if (labels != NULL)

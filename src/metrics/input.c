@@ -132,6 +132,7 @@ aggwin_ingest(PG_FUNCTION_ARGS)
 					 errmsg("argument \"%s\" must not be NULL", i == 2 ? "ts" : "value")));
 	}
 	aggwin_json_input_begin(&input, CurrentMemoryContext);
+	aggwin_ingest_check_rights(input.batch);
 	aggwin_json_input_add(&input, metric, labels, PG_GETARG_TIMESTAMPTZ(2), PG_GETARG_FLOAT8(3));
 	PG_RETURN_INT64(aggwin_ingest_end(input.batch));
 }
@@ -191,6 +192,7 @@ aggwin_ingest_samples(PG_FUNCTION_ARGS)
 	int			number = 0;
 
 	aggwin_json_input_begin(&input, CurrentMemoryContext);
+	aggwin_ingest_check_rights(input.batch);
 	while (array_iterate(iterator, &element, &isnull))
 	{
 		MemoryContext old_context;
