@@ -249,6 +249,39 @@ sum_up_refused(void)
 				   " FROM taken AS t GROUP BY t.metric, t.reason", SPI_OK_INSERT);
 }
 
+/* Called in a transaction, by whoever has the rights of the tables' owner. */
+SampleUpkeep
+aggwin_keep_up_samples(const MetricTables *tables)
+{
+	SampleUpkeep done = {0};
+	TimestampTz now = GetCurrentTimestamp();
+	int32		days[DAYS_AHEAD + 1];
+	TimestampTz cutoff;
+	Sandbox		saved;
+	int			due;
+
+	/* Two at once would be in each other's way. */
+	LockDatabaseObject(tables->samples, 0, 0, ExclusiveLock);
+	LockRelationOid(tables->samples, RowExclusiveLock);
+	for (int i = 0; i <= DAYS_AHEAD; i++)
+		days[i] = aggwin_day(now) + i;
+
+	aggwin_spi_connect();
+	done.created = aggwin_ensure_days(tables, days, lengthof(days));
+	aggwin_become_owner(&saved, tables);
+	sum_up_refused();
+	cutoff = expired_before(now);
+	aggwin_sandbox_leave(&saved);
+
+	/* Who waits for the creation lock, if this transaction has it, is in the way. */
+	if (drop_before(tables, cutoff, done.created == 0, &due))
+		done.dropped = due;
+	else
+		done.waiting = due;
+	aggwin_spi_finish();
+	return done;
+}
+
 /*
  * aggwin.maintain_samples(): make partitions for today and the next two days,
  * drop those that are beyond aggwin.sample_retention. OUT: the number of those
@@ -259,41 +292,19 @@ Datum
 aggwin_maintain_samples(PG_FUNCTION_ARGS)
 {
 	MetricTables tables;
-	TimestampTz now = GetCurrentTimestamp();
-	int32		days[DAYS_AHEAD + 1];
+	SampleUpkeep done;
 	TupleDesc	desc;
 	Datum		values[3];
 	bool		nulls[3] = {false};
-	TimestampTz cutoff;
-	Sandbox		saved;
-	int			created;
-	int			due = 0;
-	bool		dropped;
 
 	aggwin_metric_tables(&tables);
 	if (!has_privs_of_role(GetUserId(), tables.owner))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_TABLE, "samples");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");
-
-	/* Two at once would be in each other's way. */
-	LockDatabaseObject(tables.samples, 0, 0, ExclusiveLock);
-	LockRelationOid(tables.samples, RowExclusiveLock);
-	for (int i = 0; i <= DAYS_AHEAD; i++)
-		days[i] = aggwin_day(now) + i;
-
-	aggwin_spi_connect();
-	created = aggwin_ensure_days(&tables, days, lengthof(days));
-	aggwin_become_owner(&saved, &tables);
-	sum_up_refused();
-	cutoff = expired_before(now);
-	aggwin_sandbox_leave(&saved);
-	/* Who waits for the creation lock, if this transaction has it, is in the way. */
-	dropped = drop_before(&tables, cutoff, created == 0, &due);
-	aggwin_spi_finish();
-
-	values[0] = Int32GetDatum(created);
-	values[1] = Int32GetDatum(dropped ? due : 0);
-	values[2] = Int32GetDatum(dropped ? 0 : due);
+	done = aggwin_keep_up_samples(&tables);
+	values[0] = Int32GetDatum(done.created);
+	values[1] = Int32GetDatum(done.dropped);
+	values[2] = Int32GetDatum(done.waiting);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

@@ -20,6 +20,15 @@ aggwin_day(TimestampTz ts)
 #define AGGWIN_FIRST_DAY (-730119)	/* 0001-01-01 */
 #define AGGWIN_LAST_DAY 2921939 /* 9999-12-31 */
 
+/* Numbers of partitions. */
+typedef struct SampleUpkeep
+{
+	int			created;
+	int			dropped;
+	int			waiting;		/* due to be dropped, but in use */
+} SampleUpkeep;
+
 extern int	aggwin_ensure_days(const MetricTables *tables, int32 *days, int count);
+extern SampleUpkeep aggwin_keep_up_samples(const MetricTables *tables);
 
 #endif							/* AGGWIN_DAYS_H */

@@ -46,9 +46,9 @@ owner_of(Oid relid)
 	return owner;
 }
 
-/* Look them up; an error if they are not there. */
-void
-aggwin_metric_tables(MetricTables *tables)
+/* Look them up; false if they are not there. */
+bool
+aggwin_find_metric_tables(MetricTables *tables)
 {
 	Oid			schema = aggwin_schema();
 
@@ -57,11 +57,20 @@ aggwin_metric_tables(MetricTables *tables)
 	tables->input = get_relname_relid("sample_input", schema);
 	if (!OidIsValid(tables->samples) || !OidIsValid(tables->series) ||
 		!OidIsValid(tables->input))
+		return false;
+	tables->owner = owner_of(tables->samples);
+	return true;
+}
+
+/* Look them up; an error if they are not there. */
+void
+aggwin_metric_tables(MetricTables *tables)
+{
+	if (!aggwin_find_metric_tables(tables))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("metrics are not enabled in this database"),
 				 errhint("Run SELECT aggwin.enable_metrics().")));
-	tables->owner = owner_of(tables->samples);
 }
 
 /*

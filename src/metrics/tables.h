@@ -17,6 +17,7 @@ typedef struct MetricTables
 	Oid			owner;
 } MetricTables;
 
+extern bool aggwin_find_metric_tables(MetricTables *tables);
 extern void aggwin_metric_tables(MetricTables *tables);
 extern void aggwin_become_owner(Sandbox *saved, const MetricTables *tables);
 extern void aggwin_lock_creation(const MetricTables *tables);

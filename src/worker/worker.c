@@ -35,6 +35,7 @@
 #include "worker/attempt.h"
 #include "worker/registry.h"
 #include "worker/schedule.h"
+#include "worker/upkeep.h"
 
 typedef struct PinnedSetting
 {
@@ -179,6 +180,7 @@ serve(void)
 		aggwin_schedule_read(schedule);
 		worked = aggwin_schedule_fold_next(schedule, &next_due);
 		worked |= aggwin_schedule_vacuum_next(schedule);
+		aggwin_upkeep_if_due();
 		if (!worked && !sleep_until(next_due))
 		{
 			leave.reason = "it was asked to terminate";

@@ -65,6 +65,7 @@ is(ask(q{
 
 # Maintenance ------------------------------------------------------------------------
 
+ask('SELECT aggwin.maintain_samples()');
 my $reader = Aggwin::Session->new($node->connstr('postgres'), 'reader');
 $reader->run('BEGIN; SELECT count(*) FROM aggwin.samples');
 ask(q{SELECT aggwin.ingest('now', '{}', now() - interval '4 days', 1), aggwin.ingest('now', '{}', now(), 2)});
@@ -84,6 +85,18 @@ like($wait, qr/^0\|t$/m, 'those that are just due are left for later');
 is(ask(q{SELECT aggwin.ingest('now', '{}', now(), 4)}), 1, 'and nobody waits meanwhile');
 $reader->run('COMMIT');
 $reader->close;
+
+# A worker does the same.
+ask('DROP TABLE ' . ask(q{SELECT string_agg(inhrelid::regclass::text, ', ') FROM pg_inherits WHERE inhparent = 'aggwin.samples'::regclass}));
+ask(q{ALTER DATABASE postgres SET aggwin.sample_retention = '3d'});
+ask(q{SET aggwin.sample_retention = 0; SELECT aggwin.ingest('now', '{}', now() - interval '5 days', 1), aggwin.ingest('now', '{}', now(), 1)});
+ask('SELECT aggwin.start_worker()');
+ok($node->poll_query_until('postgres', q{SELECT array_agg(to_char(now()::date + i, '"samples_"YYYYMMDD') ORDER BY i)
+		= (SELECT array_agg(c.relname::text ORDER BY c.relname) FROM pg_inherits JOIN pg_class AS c ON c.oid = inhrelid WHERE inhparent = 'aggwin.samples'::regclass)
+	FROM generate_series(0, 2) AS i}), 'a worker makes partitions ahead and drops what is beyond retention');
+ask('SELECT aggwin.stop_worker()');
+ask('ALTER DATABASE postgres RESET aggwin.sample_retention');
+like(slurp_file($node->logfile), qr/LOG:  dropped 1 partition of aggwin.samples/, 'and says so');
 
 # Rollups of samples, dumps ------------------------------------------------------------
 
