@@ -5,7 +5,7 @@
 #   make demo       the same with a live demonstration   [DURATION=… RATE=…]
 #   make bench      the same with the benchmarks
 #   make soak       the same with a steady load: does anything grow? [MINUTES=… RATE=…]
-#   make fuzz       malformed values of the summary types, with sanitizers [FUZZ_CASES=…]
+#   make fuzz       malformed values of the summary types and texts of metrics, with sanitizers [FUZZ_CASES=…]
 #   make tapcheck   only the tests that start servers of their own
 #
 # PG_CONFIG=/path/to/pg_config chooses the installation, everywhere. The private

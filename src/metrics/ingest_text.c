@@ -274,14 +274,12 @@ static TimestampTz
 sample_time(TextInput *input)
 {
 	const Exposition *e = &input->exposition;
-	TimestampTz ts;
 
 	if (!e->has_time)
 		return input->ts;
-	ts = e->time + UNIX_EPOCH;
-	if (e->time < PG_INT64_MIN - UNIX_EPOCH || !IS_VALID_TIMESTAMP(ts))
+	if (e->time < PG_INT64_MIN - UNIX_EPOCH || !IS_VALID_TIMESTAMP(e->time + UNIX_EPOCH))
 		fail_at(input, e->series.start, "the time of this sample is out of range", NULL);
-	return ts;
+	return e->time + UNIX_EPOCH;
 }
 
 static void
