@@ -232,3 +232,28 @@ aggwin_spi_column(int column)
 	}
 	return values;
 }
+
+/* The rows of the last result are those of a function. False if they have other types. */
+bool
+aggwin_spi_return_rows(ReturnSetInfo *result)
+{
+	TupleDesc	wanted = result->setDesc;
+	TupleDesc	found = SPI_tuptable->tupdesc;
+
+	if (wanted->natts != found->natts)
+		return false;
+	for (int i = 0; i < wanted->natts; i++)
+	{
+		if (TupleDescAttr(wanted, i)->atttypid != TupleDescAttr(found, i)->atttypid)
+			return false;
+	}
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		Datum		values[MaxTupleAttributeNumber];
+		bool		nulls[MaxTupleAttributeNumber];
+
+		heap_deform_tuple(SPI_tuptable->vals[i], found, values, nulls);
+		tuplestore_putvalues(result->setResult, wanted, values, nulls);
+	}
+	return true;
+}

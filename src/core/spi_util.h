@@ -47,5 +47,6 @@ extern uint64 aggwin_spi_run_args(const char *sql, int expected, int nargs,
 extern uint64 aggwin_spi_run_kept(KeptSql *kept, int expected, Datum *values);
 extern Datum aggwin_spi_value(int column, bool *isnull);
 extern List *aggwin_spi_column(int column);
+extern bool aggwin_spi_return_rows(ReturnSetInfo *result);
 
 #endif							/* AGGWIN_SPI_UTIL_H */
