@@ -262,6 +262,15 @@ GRANT SELECT ON plays_1s TO regress_window_other;
 SELECT close_windows();
 SELECT regexp_replace(relname, '\d+', 'N') AS name, relowner::regrole FROM pg_class WHERE relname ~ '^_(panes|window)_\d|^mine' AND relkind IN ('r', 'v') ORDER BY relname;
 SELECT song, n FROM mine_latest;
+-- a rule of the owner that keeps rows from the table
+CREATE RULE swallow AS ON INSERT TO mine DO INSTEAD NOTHING;
+INSERT INTO plays (ts, song) VALUES ('2026-03-01 13:00:50Z', 'f');
+\set VERBOSITY terse
+SELECT close_windows('mine');
+\set VERBOSITY default
+DROP RULE swallow ON mine;
+SELECT close_windows('mine');
+SELECT song, n FROM mine_latest;
 
 SET client_min_messages = warning;
 DROP SCHEMA window_refused CASCADE;

@@ -156,15 +156,44 @@ aggwin_spi_finish(void)
 		elog(ERROR, "SPI_finish failed");
 }
 
+/*
+ * An error unless a statement came out as it should. Users can put rules on tables
+ * that are theirs, such as the outputs of windows.
+ */
+void
+aggwin_spi_check(int rc, int expected, const char *sql)
+{
+	if (rc == expected)
+		return;
+	if (rc == SPI_OK_REWRITTEN)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("a rule replaces what aggwin does to a table"),
+				 errdetail("The command was: %s", sql),
+				 errhint("Drop the rule; what is to be done besides, a trigger can do.")));
+	elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
+}
+
+/*
+ * The same of a plan that is kept. Where a rule has left nothing of a statement,
+ * its plan depends on nothing and would outlive the rule, so it is forgotten.
+ */
+void
+aggwin_spi_check_kept(SPIPlanPtr *plan, int rc, int expected, const char *sql)
+{
+	if (rc == SPI_OK_REWRITTEN)
+	{
+		SPI_freeplan(*plan);
+		*plan = NULL;
+	}
+	aggwin_spi_check(rc, expected, sql);
+}
+
 /* Run one statement and return the number of rows it processed. */
 uint64
 aggwin_spi_run(const char *sql, int expected)
 {
-	int			rc = SPI_execute(sql, false, 0);
-
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s",
-			 SPI_result_code_string(rc), sql);
+	aggwin_spi_check(SPI_execute(sql, false, 0), expected, sql);
 	return SPI_processed;
 }
 
@@ -172,12 +201,8 @@ uint64
 aggwin_spi_run_args(const char *sql, int expected, int nargs,
 					Oid *types, Datum *values, const char *nulls)
 {
-	int			rc = SPI_execute_with_args(sql, nargs, types, values, nulls,
-										   false, 0);
-
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s",
-			 SPI_result_code_string(rc), sql);
+	aggwin_spi_check(SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0),
+					 expected, sql);
 	return SPI_processed;
 }
 
@@ -190,8 +215,6 @@ aggwin_spi_run_args(const char *sql, int expected, int nargs,
 uint64
 aggwin_spi_run_kept(KeptSql *kept, int expected, Datum *values)
 {
-	int			rc;
-
 	if (kept->plan == NULL)
 	{
 		SPIPlanPtr	plan = SPI_prepare(kept->sql, kept->nargs, kept->types);
@@ -201,10 +224,8 @@ aggwin_spi_run_kept(KeptSql *kept, int expected, Datum *values)
 		SPI_keepplan(plan);
 		kept->plan = plan;
 	}
-	rc = SPI_execute_plan(kept->plan, values, NULL, false, 0);
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s",
-			 SPI_result_code_string(rc), kept->sql);
+	aggwin_spi_check_kept(&kept->plan, SPI_execute_plan(kept->plan, values, NULL, false, 0),
+						  expected, kept->sql);
 	return SPI_processed;
 }
 

@@ -10,6 +10,7 @@
 #include "emit/plans.h"
 
 #include "common/hashfn.h"
+#include "core/spi_util.h"
 #include "executor/spi.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
@@ -21,7 +22,7 @@
 typedef struct KeptPlan
 {
 	const char *sql;			/* the key */
-	SPIPlanPtr	plan;
+	SPIPlanPtr	plan;			/* NULL after a rule has replaced the statement */
 } KeptPlan;
 
 static HTAB *plans = NULL;
@@ -51,7 +52,8 @@ forget_all(void)
 	{
 		const char *sql = kept->sql;
 
-		SPI_freeplan(kept->plan);
+		if (kept->plan != NULL)
+			SPI_freeplan(kept->plan);
 		hash_search(plans, &sql, HASH_REMOVE, NULL);
 		pfree(unconstify(char *, sql));
 	}
@@ -69,7 +71,7 @@ make_plan(const char *sql, int nargs, Oid *types)
 	return plan;
 }
 
-static SPIPlanPtr
+static KeptPlan *
 plan_of(const char *sql, int nargs, Oid *types)
 {
 	KeptPlan   *kept;
@@ -98,7 +100,9 @@ plan_of(const char *sql, int nargs, Oid *types)
 		kept = hash_search(plans, &copy, HASH_ENTER, NULL);
 		kept->plan = plan;
 	}
-	return kept->plan;
+	else if (kept->plan == NULL)
+		kept->plan = make_plan(sql, nargs, types);
+	return kept;
 }
 
 /*
@@ -110,10 +114,10 @@ aggwin_emit_run(Snapshot snapshot, const char *sql, int expected, int nargs, Oid
 				Datum *values, const char *nulls)
 {
 	int			guc_level = NewGUCNestLevel();
-	int			rc = SPI_execute_snapshot(plan_of(sql, nargs, types), values, nulls, snapshot,
+	KeptPlan   *kept = plan_of(sql, nargs, types);
+	int			rc = SPI_execute_snapshot(kept->plan, values, nulls, snapshot,
 										  InvalidSnapshot, false, true, 0);
 
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
+	aggwin_spi_check_kept(&kept->plan, rc, expected, sql);
 	AtEOXact_GUC(false, guc_level);
 }

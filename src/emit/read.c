@@ -99,10 +99,8 @@ return_rows(FunctionCallInfo fcinfo)
 static void
 read_only(const char *sql, int nargs, Oid *types, Datum *values)
 {
-	int			rc = SPI_execute_with_args(sql, nargs, types, values, NULL, true, 0);
-
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
+	aggwin_spi_check(SPI_execute_with_args(sql, nargs, types, values, NULL, true, 0),
+					 SPI_OK_SELECT, sql);
 }
 
 /* Positions that a consumer can go on from: not those of which something is gone. */
@@ -218,17 +216,14 @@ compute(void *arg)
 	Oid			types[] = {TIMESTAMPTZOID, TIMESTAMPTZOID};
 	Datum		values[] = {TimestampTzGetDatum(call->bounds.start),
 	TimestampTzGetDatum(call->bounds.end)};
-	int			rc;
 
-	rc = SPI_execute_with_args(psprintf("SELECT %s, %s, 0, row_number() OVER (), 'insert'::text, %s, now()"
-										" FROM %s AS q",
-										aggwin_window_time(window->time, "$1"),
-										aggwin_window_time(window->time, "$2"),
-										aggwin_column_list("q", aggwin_window_columns(window)),
-										aggwin_relation_name(window->definition)),
-							   lengthof(types), types, values, NULL, true, 0);
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
+	read_only(psprintf("SELECT %s, %s, 0, row_number() OVER (), 'insert'::text, %s, now()"
+					   " FROM %s AS q",
+					   aggwin_window_time(window->time, "$1"),
+					   aggwin_window_time(window->time, "$2"),
+					   aggwin_column_list("q", aggwin_window_columns(window)),
+					   aggwin_relation_name(window->definition)),
+			  lengthof(types), types, values);
 	check_columns(window, ((ReturnSetInfo *) call->fcinfo->resultinfo)->setDesc);
 	return_rows(call->fcinfo);
 }

@@ -122,20 +122,17 @@ run(void *arg)
 	PaneReceiver *receiver = arg;
 	SPIExecuteOptions options = {.read_only = true, .dest = &receiver->pub};
 	int			guc_level = NewGUCNestLevel();
+	const char *sql = receiver->window->query->input_sql;
 	SPIPlanPtr	plan;
-	int			rc;
 
 	/* A pane has few rows next to what is kept in memory, so none go to disk. */
 	aggwin_pin("work_mem", "64MB");
 	/* Nor does their order matter, whatever small number of rows is expected. */
 	aggwin_pin("enable_sort", "off");
-	plan = SPI_prepare(receiver->window->query->input_sql, 0, NULL);
+	plan = SPI_prepare(sql, 0, NULL);
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	rc = SPI_execute_plan_extended(plan, &options);
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc),
-			 receiver->window->query->input_sql);
+	aggwin_spi_check(SPI_execute_plan_extended(plan, &options), SPI_OK_SELECT, sql);
 	put_received(receiver);
 	SPI_freeplan(plan);
 	AtEOXact_GUC(false, guc_level);

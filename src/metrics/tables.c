@@ -25,6 +25,7 @@
 #include "metrics/tables.h"
 
 #include "catalog/pg_class.h"
+#include "core/spi_util.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -124,8 +125,7 @@ aggwin_run_latest(SPIPlanPtr *plan, const char *sql, int expected, int count,
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	rc = SPI_execute_snapshot(*plan, values, NULL, snapshot, InvalidSnapshot, false, true, 0);
 	UnregisterSnapshot(snapshot);
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
+	aggwin_spi_check_kept(plan, rc, expected, sql);
 	return SPI_processed;
 }
 

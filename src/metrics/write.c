@@ -57,7 +57,6 @@ static uint64
 run_kept(SPIPlanPtr *plan, const char *sql, int expected, SampleArrays *arrays)
 {
 	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZARRAYOID, FLOAT8ARRAYOID};
-	int			rc;
 
 	if (*plan == NULL)
 	{
@@ -67,9 +66,8 @@ run_kept(SPIPlanPtr *plan, const char *sql, int expected, SampleArrays *arrays)
 			elog(ERROR, "could not prepare: %s", sql);
 		*plan = fresh;
 	}
-	rc = SPI_execute_plan(*plan, arrays->values, NULL, false, 0);
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s", SPI_result_code_string(rc), sql);
+	aggwin_spi_check_kept(plan, SPI_execute_plan(*plan, arrays->values, NULL, false, 0),
+						  expected, sql);
 	return SPI_processed;
 }
 

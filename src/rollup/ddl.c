@@ -171,8 +171,8 @@ insert_catalog(const RollupRow *row, const RollupSpec *spec, FunctionCallInfo fc
 static bool
 source_is_empty(Oid source)
 {
+	char	   *sql = psprintf("SELECT NOT EXISTS (SELECT FROM %s)", aggwin_relation_name(source));
 	bool		isnull;
-	int			rc;
 	bool		empty;
 	Sandbox		saved;
 
@@ -181,10 +181,7 @@ source_is_empty(Oid source)
 		return false;
 	aggwin_sandbox_enter(&saved, GetUserId(), true);
 	PushActiveSnapshot(GetLatestSnapshot());
-	rc = SPI_execute(psprintf("SELECT NOT EXISTS (SELECT FROM %s)",
-							  aggwin_relation_name(source)), true, 1);
-	if (rc != SPI_OK_SELECT)
-		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
+	aggwin_spi_check(SPI_execute(sql, true, 1), SPI_OK_SELECT, sql);
 	empty = DatumGetBool(aggwin_spi_value(1, &isnull));
 	PopActiveSnapshot();
 	aggwin_sandbox_leave(&saved);

@@ -75,15 +75,11 @@ aggwin_fold_run(Fold *fold, const char *sql, int expected, int nargs, Oid *types
 {
 	int			guc_level = NewGUCNestLevel();
 	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
-	int			rc;
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	rc = SPI_execute_snapshot(plan, values, nulls, fold->snapshot,
-							  InvalidSnapshot, false, true, 0);
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s",
-			 SPI_result_code_string(rc), sql);
+	aggwin_spi_check(SPI_execute_snapshot(plan, values, nulls, fold->snapshot, InvalidSnapshot,
+										  false, true, 0), expected, sql);
 	AtEOXact_GUC(false, guc_level);
 }
 

@@ -102,7 +102,6 @@ run(const char *sql, int expected, int32 rollup_id, List *tables)
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SPIPlanPtr	plan = SPI_prepare(sql, lengthof(types), types);
 	int			i = 0;
-	int			rc;
 	ListCell   *lc;
 
 	if (plan == NULL)
@@ -112,11 +111,8 @@ run(const char *sql, int expected, int32 rollup_id, List *tables)
 	values[0] = Int32GetDatum(rollup_id);
 	values[1] = PointerGetDatum(construct_array(oids, i, OIDOID, sizeof(Oid), true,
 												TYPALIGN_INT));
-	rc = SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
-							  false, true, 0);
-	if (rc != expected)
-		elog(ERROR, "unexpected SPI result %s of: %s",
-			 SPI_result_code_string(rc), sql);
+	aggwin_spi_check(SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
+										  false, true, 0), expected, sql);
 	SPI_freeplan(plan);
 	UnregisterSnapshot(snapshot);
 	return SPI_processed;
