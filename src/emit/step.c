@@ -31,10 +31,9 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "rollup/begin.h"
 #include "rollup/catalog.h"
-#include "rollup/partitions.h"
 #include "rollup/watch.h"
-#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -116,14 +115,12 @@ static void
 read_watermark(Step *step, const Source *source)
 {
 	Oid			types[] = {XID8ARRAYOID, XID8OID, TEXTOID, INTERVALOID};
-	Interval   *max_future = palloc0(sizeof(Interval));
 	Datum		values[] = {source->xip, source->xmax, source->folded_watermark,
-	IntervalPGetDatum(max_future)};
+	aggwin_max_future_interval()};
 	char		nulls[] = {' ', ' ', source->no_watermark ? 'n' : ' ', ' ', '\0'};
 	Datum		value;
 	bool		isnull;
 
-	max_future->time = (int64) aggwin_max_future * USECS_PER_SEC;
 	aggwin_emit_run(step->snapshot,
 					psprintf("SELECT %s FROM (SELECT greatest($3::%s, max(d.latest)) AS latest"
 							 " FROM %s AS d WHERE (d.xid = ANY ($1) OR d.xid >= $2)"
@@ -335,33 +332,6 @@ commit_safely(void)
 								 GUC_ACTION_LOCAL, true, 0, false);
 }
 
-/* Take the locks; false if the rollup is gone, or not restored yet. */
-static bool
-lock(int32 rollup_id, RollupRow *row)
-{
-	aggwin_lock_rollup(rollup_id);
-	if (!aggwin_find_rollup(rollup_id, row))
-		return false;
-	LockRelationOid(row->source, AccessShareLock);
-	return aggwin_find_rollup(rollup_id, row) && aggwin_rollup_is_whole(row);
-}
-
-/*
- * A rollup whose triggers are disabled does not tell of changes, and its windows
- * wait, as its folds do.
- */
-static bool
-captures_everything(const Step *step, Oid source)
-{
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(source)};
-	bool		isnull;
-
-	aggwin_emit_run(step->snapshot, "SELECT aggwin.captures_everything($1)", SPI_OK_SELECT,
-					1, types, values, NULL);
-	return DatumGetBool(aggwin_spi_value(1, &isnull));
-}
-
 /*
  * The step itself, under the snapshot. For a role: its outputs only, and an error
  * ends the step.
@@ -373,7 +343,9 @@ run_step(Step *step, Source *source, Oid only_for)
 	ListCell   *lc;
 	Sandbox		saved;
 
-	if (ids == NIL || !captures_everything(step, source->row.source) || !read_source(step, source))
+	/* While the source's triggers are disabled, nobody tells of changes. */
+	if (ids == NIL || !aggwin_captures_everything(source->row.source, step->snapshot) ||
+		!read_source(step, source))
 		return;
 	aggwin_sandbox_enter(&saved, source->owner, true);
 	only_by_index();
@@ -409,7 +381,7 @@ close_windows_of(int32 rollup_id, Oid only_for, int max_windows, bool *more)
 	Sandbox		saved;
 
 	*more = false;
-	if (!lock(rollup_id, &source.row))
+	if (!aggwin_lock_with_source(rollup_id, &source.row))
 		return 0;
 	source.owner = aggwin_rollup_owner(&source.row);
 	source.time = time_type(&source.row);

@@ -44,17 +44,15 @@
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
-#include "core/guc.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "portability/instr_time.h"
+#include "rollup/begin.h"
 #include "rollup/counted.h"
 #include "rollup/exact_sql.h"
 #include "rollup/fold_sql.h"
-#include "rollup/partitions.h"
 #include "rollup/restore.h"
-#include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
@@ -298,46 +296,6 @@ store_folded(Fold *fold, double elapsed_ms)
 		aggwin_refuse_gap(fold->row.rollup_id, fold->level);
 }
 
-/* Take the locks; false if the rollup is gone meanwhile. */
-static bool
-lock(Fold *fold, int32 rollup_id)
-{
-	aggwin_lock_rollup(rollup_id);
-	if (!aggwin_find_rollup(rollup_id, &fold->row))
-		return false;
-	LockRelationOid(fold->row.source, AccessShareLock);
-	/* A drop of the source removes the rollup, too. */
-	return aggwin_find_rollup(rollup_id, &fold->row) &&
-		aggwin_rollup_is_whole(&fold->row);
-}
-
-/*
- * Are the source's triggers all there and enabled? While they are not, the
- * rollup lies dormant: all of it is invalid, and the view answers from the
- * source. Asked after S, so that an S which sees the rollup made invalid by
- * the command that disabled a trigger also finds the trigger disabled.
- */
-static bool
-captures_everything(Fold *fold)
-{
-	Oid			types[] = {OIDOID};
-	Datum		values[] = {ObjectIdGetDatum(fold->row.source)};
-	bool		isnull;
-
-	aggwin_fold_run(fold, "SELECT aggwin.captures_everything($1)", SPI_OK_SELECT, 1, types,
-		values, NULL);
-	return DatumGetBool(aggwin_spi_value(1, &isnull));
-}
-
-static Datum
-max_future_interval(void)
-{
-	Interval   *interval = palloc0(sizeof(Interval));
-
-	interval->time = (int64) aggwin_max_future * USECS_PER_SEC;
-	return IntervalPGetDatum(interval);
-}
-
 /* One level, under S. */
 static void
 fold_level(Fold *fold, int level)
@@ -393,7 +351,7 @@ aggwin_fold(int32 rollup_id, int from, int to, FoldRepairs repairs, char **repai
 	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
 	if (repair_error)
 		*repair_error = NULL;
-	if (!lock(&fold, rollup_id))
+	if (!aggwin_lock_with_source(rollup_id, &fold.row))
 		return FOLD_NOTHING;
 	Assert(!TransactionIdIsValid(GetTopTransactionIdIfAny()));
 
@@ -409,9 +367,9 @@ aggwin_fold(int32 rollup_id, int from, int to, FoldRepairs repairs, char **repai
 	 */
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	aggwin_spi_connect();
-	if (captures_everything(&fold))
+	if (aggwin_captures_everything(fold.row.source, fold.snapshot))
 	{
-		fold.max_future = max_future_interval();
+		fold.max_future = aggwin_max_future_interval();
 		for (int i = from; i <= Min(to, aggwin_top_level(&fold.names)); i++)
 		{
 			if (!read_folded(&fold, i))

@@ -17,7 +17,6 @@ typedef enum FollowReason
 	FOLLOW_TAKEN_UP				/* of a restored rollup: all triggers are there */
 } FollowReason;
 
-extern Snapshot aggwin_locked_snapshot(Oid source);
 extern void aggwin_follow_partitions(Oid source, FollowReason reason);
 extern void aggwin_freeze_partition(Oid partition, Oid source);
 extern void aggwin_capture_truncate(const RollupRow *row, const RollupSpec *spec, Oid table);
