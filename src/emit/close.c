@@ -26,7 +26,6 @@
 #include "emit/running.h"
 #include "executor/spi.h"
 #include "portability/instr_time.h"
-#include "rollup/watch.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 #include "utils/xid8.h"
@@ -84,10 +83,10 @@ first_bucket(const Closing *closing, TimestampTz from)
 
 	aggwin_sandbox_enter(&saved, window->owner, true);
 	run(closing->step, psprintf("SELECT %s FROM (SELECT min(r.%s) FROM %s AS r WHERE isfinite(r.%s)%s) AS m (first)",
-								aggwin_sql_instant(window->time, "m.first"), bucket,
+								aggwin_sql_utc(window->time, "m.first"), bucket,
 								aggwin_relation_name(window->rollup), bucket,
 								from == DT_NOBEGIN ? "" : psprintf(" AND r.%s >= %s", bucket,
-																   aggwin_window_time(window->time, "$1"))),
+																   aggwin_sql_utc(window->time, "$1"))),
 		SPI_OK_SELECT, 1, types, values, nulls);
 	first = aggwin_spi_value(1, &isnull);
 	aggwin_sandbox_leave(&saved);
@@ -389,7 +388,7 @@ expire(Closing *closing)
 	delete_values[0] = last;
 	aggwin_sandbox_enter(&saved, window->owner, true);
 	run(step, psprintf("DELETE FROM %s AS o WHERE o.window_start <= %s",
-					   aggwin_relation_name(window->output), aggwin_window_time(window->time, "$1")),
+					   aggwin_relation_name(window->output), aggwin_sql_utc(window->time, "$1")),
 		SPI_OK_DELETE, 1, delete_types, delete_values, NULL);
 	aggwin_sandbox_leave(&saved);
 

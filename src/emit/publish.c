@@ -103,8 +103,8 @@ payload(const Revision *revision, bool with_rows)
 		Int32GetDatum(revision->number), Int64GetDatum(publisher->position),
 		Int64GetDatum(revision->rows)
 	};
-	char	   *start = aggwin_window_time(window->time, "$2");
-	char	   *end = aggwin_window_time(window->time, "$3");
+	char	   *start = aggwin_sql_utc(window->time, "$2");
+	char	   *end = aggwin_sql_utc(window->time, "$3");
 	char	   *rows = "";
 	Sandbox		saved;
 	bool		isnull;
@@ -208,7 +208,7 @@ aggwin_publish_final(Publisher *publisher, TimestampTz end, bool even_if_empty)
 							" FROM %6$s AS q",
 							aggwin_relation_name(window->output),
 							aggwin_column_list(NULL, publisher->columns),
-							aggwin_window_time(window->time, "$1"), aggwin_window_time(window->time, "$2"),
+							aggwin_sql_utc(window->time, "$1"), aggwin_sql_utc(window->time, "$2"),
 							aggwin_column_list("q", publisher->columns), publisher->from);
 	write_rows(&revision);
 	revision.rows = revision.written;
@@ -235,7 +235,7 @@ count_rows(const Revision *revision)
 	aggwin_emit_run(revision->publisher->snapshot,
 					psprintf("SELECT count(*) FROM %s AS o WHERE o.window_start = %s"
 							 " AND o.revision = $2 AND o.op <> 'delete'",
-							 aggwin_relation_name(window->output), aggwin_window_time(window->time, "$1")),
+							 aggwin_relation_name(window->output), aggwin_sql_utc(window->time, "$1")),
 					SPI_OK_SELECT, lengthof(types), types, values, NULL);
 	rows = DatumGetInt64(aggwin_spi_value(1, &isnull));
 	aggwin_sandbox_leave(&saved);
@@ -316,7 +316,7 @@ difference_sql(const Publisher *publisher)
 	appendStringInfo(&s, " old AS MATERIALIZED (SELECT x.rank, %s FROM %s AS x"
 					 " WHERE x.window_start = %s AND x.revision = $3 AND x.op <> 'delete'),",
 					 aggwin_column_list("x", publisher->columns), output,
-					 aggwin_window_time(window->time, "$1"));
+					 aggwin_sql_utc(window->time, "$1"));
 	appendStringInfo(&s, " sides AS (%s UNION ALL %s),",
 					 side(window, "n", "new", true), side(window, "o", "old", false));
 	appendStringInfo(&s, " pairs AS (SELECT max(rank) FILTER (WHERE is_new) AS new_rank,"
@@ -331,8 +331,8 @@ difference_sql(const Publisher *publisher)
 	appendStringInfo(&s, " INSERT INTO %s (window_start, window_end, revision, rank, op, %s, emitted_at)"
 					 " SELECT %s, %s, $4, x.rank, x.op, %s, $5 FROM ops AS x"
 					 " WHERE EXISTS (SELECT FROM ops AS y WHERE y.op <> 'none')",
-					 output, columns, aggwin_window_time(window->time, "$1"),
-					 aggwin_window_time(window->time, "$2"), aggwin_column_list("x", publisher->columns));
+					 output, columns, aggwin_sql_utc(window->time, "$1"),
+					 aggwin_sql_utc(window->time, "$2"), aggwin_column_list("x", publisher->columns));
 	return s.data;
 }
 

@@ -190,7 +190,7 @@ aggwin_changes_since(PG_FUNCTION_ARGS)
 					   " AND o.op <> 'none'"
 					   " WHERE e.before < $3 ORDER BY e.position, o.rank, o.op",
 					   columns, aggwin_relation_name(output),
-					   aggwin_window_time(window->time, "e.window_start")),
+					   aggwin_sql_utc(window->time, "e.window_start")),
 		  lengthof(types), types, values);
 	return_rows(fcinfo);
 	aggwin_sandbox_leave(&saved);
@@ -219,8 +219,8 @@ compute(void *arg)
 
 	read_only(psprintf("SELECT %s, %s, 0, row_number() OVER (), 'insert'::text, %s, now()"
 					   " FROM %s AS q",
-					   aggwin_window_time(window->time, "$1"),
-					   aggwin_window_time(window->time, "$2"),
+					   aggwin_sql_utc(window->time, "$1"),
+					   aggwin_sql_utc(window->time, "$2"),
 					   aggwin_column_list("q", aggwin_window_columns(window)),
 					   aggwin_relation_name(window->definition)),
 			  lengthof(types), types, values);

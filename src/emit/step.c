@@ -125,7 +125,7 @@ read_watermark(Step *step, const Source *source)
 					psprintf("SELECT %s FROM (SELECT greatest($3::%s, max(d.latest)) AS latest"
 							 " FROM %s AS d WHERE (d.xid = ANY ($1) OR d.xid >= $2)"
 							 " AND d.latest <= %s + $4) AS w WHERE isfinite(w.latest)",
-							 aggwin_sql_instant(source->time, "w.latest"), source->time->name,
+							 aggwin_sql_utc(source->time, "w.latest"), source->time->name,
 							 aggwin_tier(&source->names, 0)->delta, source->time->clock),
 					SPI_OK_SELECT, lengthof(types), types, values, nulls);
 	step->watermark = DT_NOBEGIN;

@@ -239,14 +239,6 @@ aggwin_column_list(const char *alias, List *columns)
 	return s.data;
 }
 
-/* A timestamptz, as a time of the type of a window's columns. */
-char *
-aggwin_window_time(const TimeType *time, const char *instant)
-{
-	return time->type == TIMESTAMPOID ? psprintf("(%s AT TIME ZONE 'UTC')", instant)
-		: pstrdup(instant);
-}
-
 /* The last time that is not after this one at which a window ends. */
 TimestampTz
 aggwin_grid_end(const WindowRow *window, TimestampTz time)

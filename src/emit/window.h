@@ -54,7 +54,6 @@ extern int32 aggwin_window_of_output(Oid output, bool must_own);
 extern List *aggwin_windows_of(int32 rollup_id);
 extern List *aggwin_window_columns(const WindowRow *window);
 extern char *aggwin_column_list(const char *alias, List *columns);
-extern char *aggwin_window_time(const TimeType *time, const char *instant);
 extern TimestampTz aggwin_grid_end(const WindowRow *window, TimestampTz time);
 
 #endif							/* AGGWIN_EMIT_WINDOW_H */

@@ -208,8 +208,8 @@ create_panes(NewWindow *window)
 							" WHERE r.%3$s >= %4$s AND r.%3$s < %5$s",
 							quote_qualified_identifier(schema, name),
 							aggwin_relation_name(window->query.view), quote_identifier(window->bucket),
-							aggwin_window_time(window->row.time, "aggwin.current_window_start()"),
-							aggwin_window_time(window->row.time, "aggwin.current_window_end()")),
+							aggwin_sql_utc(window->row.time, "aggwin.current_window_start()"),
+							aggwin_sql_utc(window->row.time, "aggwin.current_window_end()")),
 				   SPI_OK_UTILITY);
 	window->row.panes = get_relname_relid(name, get_namespace_oid(schema, false));
 	aggwin_sandbox_leave(&saved);
@@ -283,7 +283,7 @@ create_output(NewWindow *window)
 							" WHERE w.window_id = %5$d AND o.op <> 'delete' ORDER BY o.rank",
 							quote_qualified_identifier(schema, window->latest->relname),
 							aggwin_column_list("o", columns), output,
-							aggwin_window_time(row->time, "w.latest_start"), row->window_id),
+							aggwin_sql_utc(row->time, "w.latest_start"), row->window_id),
 				   SPI_OK_UTILITY);
 	row->latest = get_relname_relid(window->latest->relname, get_namespace_oid(schema, false));
 	aggwin_sandbox_leave(&saved);

@@ -60,6 +60,17 @@ aggwin_time_type(Oid type)
 	elog(ERROR, "no time type %u", type);
 }
 
+/*
+ * SQL: a time of this type as a timestamptz, or a timestamptz as a time of this
+ * type, which is with or without time zone; one without is UTC.
+ */
+char *
+aggwin_sql_utc(const TimeType *time, const char *value)
+{
+	return time->type == TIMESTAMPOID ? psprintf("(%s AT TIME ZONE 'UTC')", value)
+		: pstrdup(value);
+}
+
 /* An argument of any type as a time; text is read as the session reads it. */
 Datum
 aggwin_time_argument(FunctionCallInfo fcinfo, int number, const TimeType *time, bool *isnull)

@@ -73,6 +73,7 @@ typedef struct RollupSpec
 } RollupSpec;
 
 extern const TimeType *aggwin_time_type(Oid type);
+extern char *aggwin_sql_utc(const TimeType *time, const char *value);
 extern Datum aggwin_time_argument(FunctionCallInfo fcinfo, int number,
 								  const TimeType *time, bool *isnull);
 extern RollupSpec *aggwin_load_spec(Oid definition);

@@ -25,14 +25,6 @@
 #include "rollup/fold.h"
 #include "rollup/sql.h"
 
-/* A time without zone as UTC. */
-char *
-aggwin_sql_instant(const TimeType *time, const char *value)
-{
-	return time->type == TIMESTAMPOID ? psprintf("(%s AT TIME ZONE 'UTC')", value)
-		: pstrdup(value);
-}
-
 /*
  * What is pending, by $1 and $2 as in fold_sql.c, about buckets before $3 and is
  * not in snapshot $4: arrays of spans and of numbers of changes, or NULL. What
@@ -41,9 +33,9 @@ aggwin_sql_instant(const TimeType *time, const char *value)
 char *
 aggwin_sql_touched_behind(const TimeType *time, const RollupNames *names)
 {
-	char	   *bucket = aggwin_sql_instant(time, "d.bucket");
-	char	   *from = aggwin_sql_instant(time, "lower(r.span)");
-	char	   *to = aggwin_sql_instant(time, "upper(r.span)");
+	char	   *bucket = aggwin_sql_utc(time, "d.bucket");
+	char	   *from = aggwin_sql_utc(time, "lower(r.span)");
+	char	   *to = aggwin_sql_utc(time, "upper(r.span)");
 
 	return psprintf("SELECT array_agg(t.span), array_agg(t.changes) FROM ("
 					"SELECT tstzrange(%1$s, %1$s, '[]') AS span, sum(abs(d.n))::bigint AS changes"

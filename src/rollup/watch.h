@@ -9,6 +9,5 @@
 #include "rollup/tier.h"
 
 extern char *aggwin_sql_touched_behind(const TimeType *time, const RollupNames *names);
-extern char *aggwin_sql_instant(const TimeType *time, const char *value);
 
 #endif							/* AGGWIN_WATCH_H */
