@@ -10,6 +10,7 @@
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "rollup/events.h"
+#include "rollup/sql.h"
 #include "utils/array.h"
 
 PG_FUNCTION_INFO_V1(aggwin_on_window_drop);
@@ -31,9 +32,7 @@ PG_FUNCTION_INFO_V1(aggwin_on_window_drop);
 
 /* Where nobody publishes any more, folds need not tell of late changes. */
 #define UNWATCHED \
-	"NOT EXISTS (SELECT FROM aggwin.window AS w WHERE w.rollup IN (" \
-	"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = t.rollup_id" \
-	" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = t.rollup_id AND u.level > 0))"
+	"NOT EXISTS (SELECT FROM aggwin.window AS w WHERE w.rollup IN (" AGGWIN_VIEWS_OF("t.rollup_id") "))"
 
 static void
 drop_windows(Datum ids)

@@ -162,9 +162,8 @@ hand_on(Step *step, Datum spans, Datum changes)
 					" FROM unnest($2, $3) AS s (span, changes)"
 					" WHERE (lower_inf(s.span) OR lower(s.span) < o.closed_to)"
 					" AND o.first_end <= o.closed_to) AS t"
-					" WHERE o.window_id = w.window_id AND t.spans IS NOT NULL AND w.rollup IN ("
-					"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = $1"
-					" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = $1 AND u.level > 0)",
+					" WHERE o.window_id = w.window_id AND t.spans IS NOT NULL"
+					" AND w.rollup IN (" AGGWIN_VIEWS_OF("$1") ")",
 					SPI_OK_UPDATE, lengthof(types), types, values, NULL);
 	step->wrote = true;
 }
@@ -307,18 +306,11 @@ store_seen(const Step *step)
 
 	/*
 	 * A transaction that has stepped another rollup has a transaction id that the
-	 * snapshot takes for one that is done. What it writes from now on is not.
+	 * snapshot takes for one that is done. What it writes from now on is not seen.
 	 */
-	aggwin_emit_run(step->snapshot, "UPDATE aggwin.tier AS t SET seen = ("
-					"SELECT format('%s:%s:%s', least(s.xmin, s.me), s.xmax,"
-					" array_to_string(ARRAY(SELECT x FROM (SELECT unnest(s.xip)"
-					" UNION SELECT s.me WHERE s.me < s.xmax) AS x(x) ORDER BY x), ','))::pg_snapshot"
-					" FROM (SELECT pg_snapshot_xmin(c) AS xmin, pg_snapshot_xmax(c) AS xmax,"
-					" ARRAY(SELECT pg_snapshot_xip(c)) AS xip, pg_current_xact_id() AS me"
-					" FROM pg_current_snapshot() AS c) AS s),"
-					" watched = (SELECT max(w.closed_to) FROM aggwin.window AS w WHERE w.rollup IN ("
-					"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = $1"
-					" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = $1 AND u.level > 0))"
+	aggwin_emit_run(step->snapshot, "UPDATE aggwin.tier AS t SET seen = " AGGWIN_SNAPSHOT_WITHOUT_ME ","
+					" watched = (SELECT max(w.closed_to) FROM aggwin.window AS w"
+					" WHERE w.rollup IN (" AGGWIN_VIEWS_OF("$1") "))"
 					" WHERE t.rollup_id = $1 AND t.level = 0",
 					SPI_OK_UPDATE, 1, types, values, NULL);
 }

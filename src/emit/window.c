@@ -191,10 +191,9 @@ aggwin_windows_of(int32 rollup_id)
 {
 	List	   *ids = NIL;
 
-	read_catalog("SELECT w.window_id FROM aggwin.window AS w WHERE w.rollup IN ("
-						"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = $1"
-						" UNION ALL SELECT t.view FROM aggwin.tier AS t WHERE t.rollup_id = $1 AND t.level > 0)"
-						" ORDER BY w.window_id", INT4OID, Int32GetDatum(rollup_id));
+	read_catalog("SELECT w.window_id FROM aggwin.window AS w"
+				 " WHERE w.rollup IN (" AGGWIN_VIEWS_OF("$1") ") ORDER BY w.window_id",
+				 INT4OID, Int32GetDatum(rollup_id));
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
 		bool		isnull;

@@ -31,6 +31,7 @@
 #include "core/spi_util.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "rollup/begin.h"
 #include "rollup/capture_write.h"
 #include "rollup/partitions.h"
 #include "rollup/triggers.h"
@@ -116,9 +117,8 @@ null_flag(FunctionCallInfo fcinfo, int number)
 }
 
 /*
- * The catalog rows. "folded" is the latest snapshot, and in it the own
- * transaction as still running: a snapshot does not list its own transaction,
- * and what this one captures after now must count as pending.
+ * The catalog rows. "folded" is the latest snapshot, but what the own transaction
+ * captures after now must count as pending.
  */
 static void
 insert_catalog(const RollupRow *row, const RollupSpec *spec, FunctionCallInfo fcinfo)
@@ -153,12 +153,8 @@ insert_catalog(const RollupRow *row, const RollupSpec *spec, FunctionCallInfo fc
 
 	PushActiveSnapshot(GetLatestSnapshot());
 	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.tier (rollup_id, refresh_interval, retention, width, int_width, folded)"
-								 " SELECT $1, $2, $3, %s, %s, (least(s.xmin, s.me)::text || ':' || s.xmax::text || ':' ||"
-								 " coalesce((SELECT string_agg(x::text, ',' ORDER BY x)"
-								 " FROM (SELECT unnest(s.xip) UNION SELECT s.me WHERE s.me < s.xmax) AS x(x)), ''))::pg_snapshot"
-								 " FROM (SELECT pg_snapshot_xmin(c) AS xmin, pg_snapshot_xmax(c) AS xmax,"
-								 " ARRAY(SELECT pg_snapshot_xip(c)) AS xip, pg_current_xact_id() AS me"
-								 " FROM pg_current_snapshot() AS c) AS s", width, int_width),
+								 " VALUES ($1, $2, $3, %s, %s, " AGGWIN_SNAPSHOT_WITHOUT_ME ")",
+								 width, int_width),
 						SPI_OK_INSERT, 3, tier_types, tier_values, tier_nulls);
 	PopActiveSnapshot();
 }

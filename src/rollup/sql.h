@@ -23,6 +23,11 @@
  */
 #define AGGWIN_LAST_XID "'18446744073709551615'::xid8"
 
+/* The views of a rollup, by SQL for its id. */
+#define AGGWIN_VIEWS_OF(id) \
+	"SELECT r.view FROM aggwin.rollup AS r WHERE r.rollup_id = " id \
+	" UNION ALL SELECT u.view FROM aggwin.tier AS u WHERE u.rollup_id = " id " AND u.level > 0"
+
 /* pieces */
 extern char *aggwin_sql_groups(const RollupSpec *spec, const char *from,
 							   const char *restriction, bool latest);
