@@ -50,13 +50,12 @@ typedef struct Closing
 	Step	   *step;
 	WindowRow  *window;
 	Publisher	publisher;
-	bool		last_had_rows;	/* the window that ends at closed_to */
 	/* dirty ends that have been looked at: (done[0], done[1]] and (done[2], done[3]] */
 	TimestampTz done[4];
 	int64		skipped;
 	int64		expired_position;
 	FullTransactionId version;	/* of the last step that has kept windows up to date */
-	WindowBounds *touched;		/* what has changed since then, ends inclusive */
+	WindowBounds *touched;		/* what has changed since then, ends inclusive; NULL: not read */
 	int			ntouched;
 	bool		wrote;
 } Closing;
@@ -75,19 +74,18 @@ first_bucket(const Closing *closing, TimestampTz from)
 	const WindowRow *window = closing->window;
 	Oid			types[] = {TIMESTAMPTZOID};
 	Datum		values[] = {TimestampTzGetDatum(from)};
-	char		nulls[] = {from == DT_NOBEGIN ? 'n' : ' ', '\0'};
 	const char *bucket = quote_identifier(window->bucket);
 	Datum		first;
 	bool		isnull;
 	Sandbox		saved;
 
 	aggwin_sandbox_enter(&saved, window->owner, true);
-	run(closing->step, psprintf("SELECT %s FROM (SELECT min(r.%s) FROM %s AS r WHERE isfinite(r.%s)%s) AS m (first)",
+	run(closing->step, psprintf("SELECT %1$s FROM (SELECT min(r.%2$s) FROM %3$s AS r"
+								" WHERE isfinite(r.%2$s) AND r.%2$s >= %4$s) AS m (first)",
 								aggwin_sql_utc(window->time, "m.first"), bucket,
-								aggwin_relation_name(window->rollup), bucket,
-								from == DT_NOBEGIN ? "" : psprintf(" AND r.%s >= %s", bucket,
-																   aggwin_sql_utc(window->time, "$1"))),
-		SPI_OK_SELECT, 1, types, values, nulls);
+								aggwin_relation_name(window->rollup),
+								aggwin_sql_utc(window->time, "$1")),
+		SPI_OK_SELECT, 1, types, values, NULL);
 	first = aggwin_spi_value(1, &isnull);
 	aggwin_sandbox_leave(&saved);
 	return isnull ? DT_NOBEGIN : DatumGetTimestampTz(first);
@@ -153,7 +151,6 @@ skip(Closing *closing, TimestampTz until)
 	if (last_with_rows > window->closed_to)
 		closing->skipped += (Min(oldest, last_with_rows) - window->closed_to) / window->period;
 	window->closed_to = oldest;
-	closing->last_had_rows = false;
 	closing->wrote = true;
 }
 
@@ -208,14 +205,33 @@ rows_of(Closing *closing, TimestampTz end, bool for_revision)
 	RunningRequest request = {
 		.window = window,
 		.bounds = {end - window->size, end},
-		.touched = closing->touched,
-		.ntouched = closing->ntouched,
-		.version = closing->version,
 		.for_revisions = for_revision,
 	};
-	const char *sql = aggwin_running_seek(&request);
+	const char *sql;
 
+	if (closing->touched == NULL)
+		read_touched(closing);
+	request.touched = closing->touched;
+	request.ntouched = closing->ntouched;
+	request.version = closing->version;
+	sql = aggwin_running_seek(&request);
 	return sql ? psprintf("(%s)", sql) : aggwin_relation_name(window->definition);
+}
+
+/* Had the window that ends at closed_to any rows, by its last revision? */
+static bool
+last_had_rows(const Closing *closing)
+{
+	const WindowRow *window = closing->window;
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(window->window_id),
+	TimestampTzGetDatum(window->closed_to - window->size)};
+	bool		isnull;
+
+	run(closing->step, "SELECT e.rows > 0 FROM aggwin.emission AS e WHERE e.window_id = $1"
+		" AND e.window_start = $2 ORDER BY e.revision DESC LIMIT 1",
+		SPI_OK_SELECT, 2, types, values, NULL);
+	return SPI_processed > 0 && DatumGetBool(aggwin_spi_value(1, &isnull));
 }
 
 static void
@@ -223,12 +239,15 @@ close_up_to(Closing *closing, TimestampTz until)
 {
 	Step	   *step = closing->step;
 	WindowRow  *window = closing->window;
+	bool		had_rows;
 	int			count = 0;
 
+	if (window->closed_to + window->period > until)
+		return;
+	had_rows = last_had_rows(closing);
 	while (window->closed_to + window->period <= until)
 	{
 		TimestampTz end = window->closed_to + window->period;
-		bool		has_rows;
 
 		if (step->max_windows > 0 && count++ == step->max_windows)
 		{
@@ -236,11 +255,10 @@ close_up_to(Closing *closing, TimestampTz until)
 			break;
 		}
 		closing->publisher.from = rows_of(closing, end, false);
-		has_rows = aggwin_publish_final(&closing->publisher, end, closing->last_had_rows) > 0;
-		closing->last_had_rows = has_rows;
+		had_rows = aggwin_publish_final(&closing->publisher, end, had_rows) > 0;
 		closing->wrote = true;
 		window->closed_to = end;
-		if (!has_rows)
+		if (!had_rows)
 			pass_over_empty(closing, until);
 	}
 }
@@ -402,22 +420,6 @@ expire(Closing *closing)
 
 /* An output ----------------------------------------------------------------*/
 
-/* Had the window that ends at closed_to any rows, by its last revision? */
-static bool
-last_had_rows(const Closing *closing)
-{
-	const WindowRow *window = closing->window;
-	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
-	Datum		values[] = {Int32GetDatum(window->window_id),
-	TimestampTzGetDatum(window->closed_to - window->size)};
-	bool		isnull;
-
-	run(closing->step, "SELECT e.rows > 0 FROM aggwin.emission AS e WHERE e.window_id = $1"
-		" AND e.window_start = $2 ORDER BY e.revision DESC LIMIT 1",
-		SPI_OK_SELECT, 2, types, values, NULL);
-	return SPI_processed > 0 && DatumGetBool(aggwin_spi_value(1, &isnull));
-}
-
 static void
 store(const Closing *closing, double elapsed_ms)
 {
@@ -482,10 +484,8 @@ aggwin_close_window(Step *step, WindowRow *window)
 	until = target(&closing);
 	if (until != DT_NOBEGIN && begin(&closing, until))
 	{
-		read_touched(&closing);
 		if (may_revise(&closing, until))
 			revise(&closing);
-		closing.last_had_rows = last_had_rows(&closing);
 		skip(&closing, until);
 		close_up_to(&closing, until);
 		expire(&closing);
