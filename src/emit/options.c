@@ -104,16 +104,12 @@ locked_window(FunctionCallInfo fcinfo, const char *function)
 	PreventCommandIfReadOnly(function);
 	aggwin_require_args(fcinfo, lengthof(names_of_args), names_of_args);
 	window_id = aggwin_window_of_output(PG_GETARG_OID(0), true);
-	row = aggwin_find_window(window_id);
-	if (row != NULL && aggwin_find_rollup_of_view(row->rollup, &rollup))
+	row = aggwin_get_window(window_id);
+	if (aggwin_find_rollup_of_view(row->rollup, &rollup))
 	{
 		aggwin_lock_rollup(rollup.rollup_id);
-		row = aggwin_find_window(window_id);
+		row = aggwin_get_window(window_id);
 	}
-	if (row == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the window output was dropped by another session")));
 	return row;
 }
 

@@ -279,7 +279,5 @@ aggwin_check_window_query(WindowQuery *query, const char *text)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("a window query cannot call volatile functions"),
 				 errdetail("A window is computed anew when late rows change it, and must differ by these only.")));
-	if (!aggwin_find_rollup_of_view(query->view, &query->rollup))
-		elog(ERROR, "relation %u is no rollup", query->view);
 	read_columns(query, tree, aggwin_load_spec(query->rollup.definition));
 }

@@ -68,18 +68,6 @@ refuse_policies(Oid output)
 				 errhint("Read the table.")));
 }
 
-static WindowRow *
-window_of(Oid output)
-{
-	WindowRow  *window = aggwin_find_window(aggwin_window_of_output(output, false));
-
-	if (window == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the window output was dropped by another session")));
-	return window;
-}
-
 /* All rows of the last result, into the result of the function. */
 static void
 return_rows(FunctionCallInfo fcinfo)
@@ -173,7 +161,7 @@ aggwin_changes_since(PG_FUNCTION_ARGS)
 
 	aggwin_spi_connect();
 	aggwin_sandbox_enter(&saved, GetUserId(), false);
-	window = window_of(output);
+	window = aggwin_get_window(aggwin_window_of_output(output, false));
 	check_position(window, PG_GETARG_INT64(1));
 	columns = aggwin_column_list("o", aggwin_window_columns(window));
 	values[0] = Int32GetDatum(window->window_id);
@@ -279,7 +267,7 @@ aggwin_window_at(PG_FUNCTION_ARGS)
 	refuse_policies(output);
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
 	aggwin_spi_connect();
-	window = window_of(output);
+	window = aggwin_get_window(aggwin_window_of_output(output, false));
 	call.window = window;
 	call.bounds.end = aggwin_grid_end(window, time_argument(fcinfo, 1, window->time));
 	call.bounds.start = call.bounds.end - window->size;

@@ -294,7 +294,7 @@ aggwin_windows_failed(int32 rollup_id, const char *message)
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	foreach(lc, aggwin_windows_of(rollup_id))
-		record_failure(GetActiveSnapshot(), lfirst_int(lc), message);
+		record_failure(GetActiveSnapshot(), lfirst_oid(lc), message);
 	aggwin_sandbox_leave(&saved);
 }
 
@@ -346,7 +346,7 @@ run_step(Step *step, Source *source, Oid only_for)
 	take_late_changes(step, source);
 	foreach(lc, ids)
 	{
-		OutputCall	call = {.step = step, .window_id = lfirst_int(lc), .only_for = only_for};
+		OutputCall	call = {.step = step, .window_id = lfirst_oid(lc), .only_for = only_for};
 
 		if (OidIsValid(only_for))
 			close_output(&call);
@@ -421,7 +421,7 @@ rollups_with_windows(Oid output)
 	Datum		values[] = {ObjectIdGetDatum(output), ObjectIdGetDatum(GetUserId())};
 	MemoryContext caller = CurrentMemoryContext;
 	Sandbox		saved;
-	List	   *views = NIL;
+	List	   *views;
 	List	   *ids = NIL;
 	ListCell   *lc;
 
@@ -435,13 +435,7 @@ rollups_with_windows(Oid output)
 						SPI_OK_SELECT, lengthof(types), types, values, NULL);
 	aggwin_sandbox_leave(&saved);
 	MemoryContextSwitchTo(caller);
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-
-		views = lappend_oid(views, DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[i],
-																  SPI_tuptable->tupdesc, 1, &isnull)));
-	}
+	views = aggwin_spi_column(1);
 	aggwin_spi_finish();
 	foreach(lc, views)
 	{

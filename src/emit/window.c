@@ -160,6 +160,19 @@ aggwin_find_window(int32 window_id)
 	return row;
 }
 
+/* The row of an id that has been looked up; an error if it is gone since. */
+WindowRow *
+aggwin_get_window(int32 window_id)
+{
+	WindowRow  *row = aggwin_find_window(window_id);
+
+	if (row == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("the window output was dropped by another session")));
+	return row;
+}
+
 /*
  * The id of the window that users know by its output table. must_own: only its
  * owner (or a member of the owning role) may pass.
@@ -185,23 +198,14 @@ aggwin_window_of_output(Oid output, bool must_own)
 	return DatumGetInt32(aggwin_spi_value(1, &isnull));
 }
 
-/* The ids of the windows that read a rollup, or a tier of it. */
+/* The ids of the windows that read a rollup, or a tier of it, as a list of OIDs. */
 List *
 aggwin_windows_of(int32 rollup_id)
 {
-	List	   *ids = NIL;
-
 	read_catalog("SELECT w.window_id FROM aggwin.window AS w"
 				 " WHERE w.rollup IN (" AGGWIN_VIEWS_OF("$1") ") ORDER BY w.window_id",
 				 INT4OID, Int32GetDatum(rollup_id));
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		bool		isnull;
-
-		ids = lappend_int(ids, DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[i],
-														   SPI_tuptable->tupdesc, 1, &isnull)));
-	}
-	return ids;
+	return aggwin_spi_column(1);
 }
 
 /* The columns of the window's query, in order. */

@@ -50,6 +50,7 @@ typedef struct WindowRow
 #define WINDOW_TRAILING_COLUMNS 1	/* emitted_at */
 
 extern WindowRow *aggwin_find_window(int32 window_id);
+extern WindowRow *aggwin_get_window(int32 window_id);
 extern int32 aggwin_window_of_output(Oid output, bool must_own);
 extern List *aggwin_windows_of(int32 rollup_id);
 extern List *aggwin_window_columns(const WindowRow *window);

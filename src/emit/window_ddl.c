@@ -445,10 +445,7 @@ aggwin_create_window(PG_FUNCTION_ARGS)
 	error_context_stack = callback.previous;
 
 	aggwin_lock_rollup(window.query.rollup.rollup_id);
-	if (!aggwin_find_rollup_of_view(window.query.view, &window.query.rollup))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("the rollup was dropped by another session")));
+	aggwin_get_rollup(window.query.rollup.rollup_id, &window.query.rollup);
 	width = read_rollup(&window);
 	check_panes(&window, "size", window.row.size, width);
 	check_panes(&window, "period", window.row.period, width);
