@@ -156,6 +156,28 @@ aggwin_spi_finish(void)
 		elog(ERROR, "SPI_finish failed");
 }
 
+/* A plan that lasts as long as the SPI connection. */
+SPIPlanPtr
+aggwin_spi_prepare(const char *sql, int nargs, Oid *types)
+{
+	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	return plan;
+}
+
+/* A plan that lasts as long as the session. */
+SPIPlanPtr
+aggwin_spi_prepare_kept(const char *sql, int nargs, Oid *types)
+{
+	SPIPlanPtr	plan = aggwin_spi_prepare(sql, nargs, types);
+
+	if (SPI_keepplan(plan) != 0)
+		elog(ERROR, "SPI_keepplan failed");
+	return plan;
+}
+
 /*
  * An error unless a statement came out as it should. Users can put rules on tables
  * that are theirs, such as the outputs of windows.
@@ -216,14 +238,7 @@ uint64
 aggwin_spi_run_kept(KeptSql *kept, int expected, Datum *values)
 {
 	if (kept->plan == NULL)
-	{
-		SPIPlanPtr	plan = SPI_prepare(kept->sql, kept->nargs, kept->types);
-
-		if (plan == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(plan);
-		kept->plan = plan;
-	}
+		kept->plan = aggwin_spi_prepare_kept(kept->sql, kept->nargs, kept->types);
 	aggwin_spi_check_kept(&kept->plan, SPI_execute_plan(kept->plan, values, NULL, false, 0),
 						  expected, kept->sql);
 	return SPI_processed;

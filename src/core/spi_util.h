@@ -41,6 +41,8 @@ extern void aggwin_require_args(FunctionCallInfo fcinfo, int count,
 
 extern void aggwin_spi_connect(void);
 extern void aggwin_spi_finish(void);
+extern SPIPlanPtr aggwin_spi_prepare(const char *sql, int nargs, Oid *types);
+extern SPIPlanPtr aggwin_spi_prepare_kept(const char *sql, int nargs, Oid *types);
 extern void aggwin_spi_check(int rc, int expected, const char *sql);
 extern void aggwin_spi_check_kept(SPIPlanPtr *plan, int rc, int expected, const char *sql);
 extern uint64 aggwin_spi_run(const char *sql, int expected);

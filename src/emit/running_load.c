@@ -129,9 +129,7 @@ run(void *arg)
 	aggwin_pin("work_mem", "64MB");
 	/* Nor does their order matter, whatever small number of rows is expected. */
 	aggwin_pin("enable_sort", "off");
-	plan = SPI_prepare(sql, 0, NULL);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	plan = aggwin_spi_prepare(sql, 0, NULL);
 	aggwin_spi_check(SPI_execute_plan_extended(plan, &options), SPI_OK_SELECT, sql);
 	put_received(receiver);
 	SPI_freeplan(plan);

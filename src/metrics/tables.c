@@ -24,7 +24,6 @@
 
 #include "metrics/tables.h"
 
-#include "catalog/pg_class.h"
 #include "core/spi_util.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -32,20 +31,6 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
-
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
 
 /* Look them up; false if they are not there. */
 bool
@@ -59,8 +44,8 @@ aggwin_find_metric_tables(MetricTables *tables)
 	if (!OidIsValid(tables->samples) || !OidIsValid(tables->series) ||
 		!OidIsValid(tables->input))
 		return false;
-	tables->owner = owner_of(tables->samples);
-	return true;
+	tables->owner = aggwin_relation_owner(tables->samples);
+	return OidIsValid(tables->owner);
 }
 
 /* Look them up; an error if they are not there. */
@@ -111,15 +96,7 @@ aggwin_run_latest(SPIPlanPtr *plan, const char *sql, int expected, int count,
 	int			rc;
 
 	if (*plan == NULL)
-	{
-		SPIPlanPtr	fresh = SPI_prepare(sql, count, types);
-
-		if (fresh == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		if (SPI_keepplan(fresh) != 0)
-			elog(ERROR, "SPI_keepplan failed");
-		*plan = fresh;
-	}
+		*plan = aggwin_spi_prepare_kept(sql, count, types);
 
 	/* SPI_execute_snapshot() neither takes nor advances a snapshot of its own. */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());

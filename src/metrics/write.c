@@ -59,13 +59,7 @@ run_kept(SPIPlanPtr *plan, const char *sql, int expected, SampleArrays *arrays)
 	Oid			types[] = {INT8ARRAYOID, TIMESTAMPTZARRAYOID, FLOAT8ARRAYOID};
 
 	if (*plan == NULL)
-	{
-		SPIPlanPtr	fresh = SPI_prepare(sql, lengthof(types), types);
-
-		if (fresh == NULL || SPI_keepplan(fresh) != 0)
-			elog(ERROR, "could not prepare: %s", sql);
-		*plan = fresh;
-	}
+		*plan = aggwin_spi_prepare_kept(sql, lengthof(types), types);
 	aggwin_spi_check_kept(plan, SPI_execute_plan(*plan, arrays->values, NULL, false, 0),
 						  expected, sql);
 	return SPI_processed;

@@ -87,14 +87,7 @@ aggwin_captures_everything(Oid source, Snapshot snapshot)
 	bool		isnull;
 
 	if (plan == NULL)
-	{
-		SPIPlanPtr	fresh = SPI_prepare(sql, lengthof(types), types);
-
-		if (fresh == NULL)
-			elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-		SPI_keepplan(fresh);
-		plan = fresh;
-	}
+		plan = aggwin_spi_prepare_kept(sql, lengthof(types), types);
 	aggwin_spi_check(SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot,
 										  false, true, 0), SPI_OK_SELECT, sql);
 	return DatumGetBool(aggwin_spi_value(1, &isnull));

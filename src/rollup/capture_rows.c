@@ -166,24 +166,6 @@ collect_each_row(RollupCapture *rollup, TriggerData *trigger, RowsUse use,
 
 /* Batch path -------------------------------------------------------------- */
 
-static SPIPlanPtr
-prepare(const char *sql)
-{
-	SPIPlanPtr	plan = SPI_prepare(sql, 0, NULL);
-
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	return plan;
-}
-
-/* Keep the plan for the next time. */
-static SPIPlanPtr
-keep(SPIPlanPtr plan)
-{
-	SPI_keepplan(plan);
-	return plan;
-}
-
 static void
 connect_with(TriggerData *trigger)
 {
@@ -270,7 +252,7 @@ collect_groups(RollupCapture *rollup, TriggerData *trigger, RowsUse use,
 	receiver.context = AllocSetContextCreate(CurrentMemoryContext, "aggwin group",
 											 ALLOCSET_DEFAULT_SIZES);
 	if (*plan == NULL)
-		*plan = keep(prepare(aggwin_sql_batch(rollup->spec, use == ROWS_REMOVED)));
+		*plan = aggwin_spi_prepare_kept(aggwin_sql_batch(rollup->spec, use == ROWS_REMOVED), 0, NULL);
 	rc = SPI_execute_plan_extended(*plan, &options);
 	if (rc != SPI_OK_SELECT)
 		elog(ERROR, "unexpected SPI result %s", SPI_result_code_string(rc));
@@ -349,10 +331,9 @@ aggwin_find_touched(RollupCapture *rollup, TriggerData *trigger, bool filtered,
 	connect_with(trigger);
 	if (*plan == NULL)
 	{
-		SPIPlanPtr	made = prepare(aggwin_sql_touched(rollup->spec, old_rows, new_rows,
-													  filtered));
+		char	   *sql = aggwin_sql_touched(rollup->spec, old_rows, new_rows, filtered);
 
-		*plan = filtered ? keep(made) : made;
+		*plan = filtered ? aggwin_spi_prepare_kept(sql, 0, NULL) : aggwin_spi_prepare(sql, 0, NULL);
 	}
 	rc = SPI_execute_plan(*plan, NULL, NULL, true, 0);
 	if (rc != SPI_OK_SELECT)

@@ -72,10 +72,8 @@ aggwin_fold_run(Fold *fold, const char *sql, int expected, int nargs, Oid *types
 	Datum *values, const char *nulls)
 {
 	int			guc_level = NewGUCNestLevel();
-	SPIPlanPtr	plan = SPI_prepare(sql, nargs, types);
+	SPIPlanPtr	plan = aggwin_spi_prepare(sql, nargs, types);
 
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	aggwin_spi_check(SPI_execute_snapshot(plan, values, nulls, fold->snapshot, InvalidSnapshot,
 										  false, true, 0), expected, sql);
 	AtEOXact_GUC(false, guc_level);

@@ -62,12 +62,10 @@ run(const char *sql, int expected, int32 rollup_id, List *tables)
 	Datum	   *oids = palloc(list_length(tables) * sizeof(Datum));
 	Datum		values[2];
 	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SPIPlanPtr	plan = SPI_prepare(sql, lengthof(types), types);
+	SPIPlanPtr	plan = aggwin_spi_prepare(sql, lengthof(types), types);
 	int			i = 0;
 	ListCell   *lc;
 
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
 	foreach(lc, tables)
 		oids[i++] = ObjectIdGetDatum(lfirst_oid(lc));
 	values[0] = Int32GetDatum(rollup_id);
@@ -276,6 +274,7 @@ freeze(const RollupRow *row, const RollupSpec *spec, Oid spans_type, Datum spans
 	Sandbox		saved;
 	SPIPlanPtr	plan;
 	char	   *old;
+	char	   *sql;
 	bool		isnull;
 
 	old = psprintf(alone ? "DELETE FROM %s AS i WHERE i.xid = " AGGWIN_LAST_XID
@@ -283,21 +282,18 @@ freeze(const RollupRow *row, const RollupSpec *spec, Oid spans_type, Datum spans
 				   : "SELECT i.spans, i.nulls FROM %s AS i WHERE false", names.invalid);
 
 	aggwin_sandbox_enter(&saved, aggwin_rollup_owner(row), true);
-	plan = SPI_prepare(psprintf("WITH old AS (%1$s), was AS (SELECT coalesce(range_agg(o.spans), '{}') AS spans,"
-								" coalesce(bool_or(o.nulls), false) AS nulls FROM old AS o),"
-								" new AS (SELECT coalesce($1, '{(,)}') * %2$s AS spans, $2 AS nulls),"
-								" frozen AS (INSERT INTO %3$s (kind, level, spans, nulls, captured_at, xid)"
-								" SELECT 'f', 0, was.spans + new.spans, was.nulls OR new.nulls, now(), " AGGWIN_LAST_XID
-								" FROM was, new WHERE was.spans + new.spans <> '{}' OR was.nulls OR new.nulls)"
-								" SELECT EXISTS (SELECT FROM %3$s AS i, was, new WHERE i.kind = 'i' AND i.level = 0"
-								" AND (i.spans && (new.spans - was.spans) OR i.nulls AND new.nulls AND NOT was.nulls))",
-								old, up_to_now(spec, &names), names.invalid),
-					   2, types);
-	if (plan == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	if (SPI_execute_snapshot(plan, values, spans == 0 ? "n " : "  ", snapshot,
-							 InvalidSnapshot, false, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not freeze spans of rollup %d", row->rollup_id);
+	sql = psprintf("WITH old AS (%1$s), was AS (SELECT coalesce(range_agg(o.spans), '{}') AS spans,"
+				   " coalesce(bool_or(o.nulls), false) AS nulls FROM old AS o),"
+				   " new AS (SELECT coalesce($1, '{(,)}') * %2$s AS spans, $2 AS nulls),"
+				   " frozen AS (INSERT INTO %3$s (kind, level, spans, nulls, captured_at, xid)"
+				   " SELECT 'f', 0, was.spans + new.spans, was.nulls OR new.nulls, now(), " AGGWIN_LAST_XID
+				   " FROM was, new WHERE was.spans + new.spans <> '{}' OR was.nulls OR new.nulls)"
+				   " SELECT EXISTS (SELECT FROM %3$s AS i, was, new WHERE i.kind = 'i' AND i.level = 0"
+				   " AND (i.spans && (new.spans - was.spans) OR i.nulls AND new.nulls AND NOT was.nulls))",
+				   old, up_to_now(spec, &names), names.invalid);
+	plan = aggwin_spi_prepare(sql, lengthof(types), types);
+	aggwin_spi_check(SPI_execute_snapshot(plan, values, spans == 0 ? "n " : "  ", snapshot,
+										  InvalidSnapshot, false, true, 0), SPI_OK_SELECT, sql);
 	UnregisterSnapshot(snapshot);
 	if (DatumGetBool(aggwin_spi_value(1, &isnull)))
 		ereport(WARNING,
