@@ -14,11 +14,18 @@
 EXTENSION = aggwin
 EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" aggwin.control)
 MODULE_big = aggwin
-OBJS = $(patsubst %.c,%.o,$(wildcard src/*.c src/*/*.c))
+# What flex and bison make; the header comes with its source.
+GENERATED = src/promql/grammar.c src/promql/scanner.c
+OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c) $(GENERATED)))
 DATA_built = aggwin--$(EXTVERSION).sql
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
-EXTRA_CLEAN = aggwin--*.sql aggwin--*.sql.tmp
+
+# The language of metrics is made for programs as well, which need no server.
+PROGRAM_OBJS = $(patsubst %.c,%.program.o,$(sort $(wildcard src/promql/*.c) $(filter src/promql/%,$(GENERATED))))
+PROGRAM_LIBS = -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
+EXTRA_CLEAN = aggwin--*.sql aggwin--*.sql.tmp $(GENERATED) src/promql/grammar.h \
+	src/*/*.program.o test/promql/read
 
 # In the order of the folders: what stands later may use what stands earlier.
 SQL_PARTS = $(wildcard src/core/*.sql src/window/*.sql) $(sort $(wildcard src/summary/*.sql)) \
@@ -61,13 +68,25 @@ ifneq (,$(and $(wildcard $(PGXS)),$(SERVER_HEADER)))
 include $(PGXS)
 
 # The server's rules do not know which headers an object is made from.
-$(OBJS) $(OBJS:.o=.bc): $(wildcard src/*/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(sort $(wildcard src/*/*.h) src/promql/grammar.h)
+
+BISONFLAGS += -d
+src/promql/grammar.h: src/promql/grammar.c
+	touch $@
 
 aggwin--$(EXTVERSION).sql: $(SQL_PARTS) aggwin.control
 	cat $(SQL_PARTS) > $@.tmp
 	mv -f $@.tmp $@
 
-tapcheck:
+%.program.o: %.c
+	$(CC) $(CFLAGS) -DFRONTEND $(CPPFLAGS) -c -o $@ $<
+
+$(PROGRAM_OBJS): $(wildcard src/*/*.h) src/promql/grammar.h
+
+test/promql/read: test/promql/read.c $(PROGRAM_OBJS)
+	$(CC) $(CFLAGS) -DFRONTEND $(CPPFLAGS) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS)
+
+tapcheck: test/promql/read
 	$(prove_installcheck)
 
 # What a variable of this file holds: make print-REGRESS

@@ -1,0 +1,62 @@
+/*
+ * keyword.c - PromQL's words, and what is refused by name
+ */
+#include "promql/base.h"
+
+#include "promql/scanner.h"
+
+#include "promql/grammar.h"
+
+static const struct
+{
+	const char *word;
+	int			token;
+}			keywords[] = {
+	{"and", SET_OPERATOR},
+	{"atan2", SET_OPERATOR},
+	{"bool", MODIFIER},
+	{"by", BY},
+	{"group_left", MODIFIER},
+	{"group_right", MODIFIER},
+	{"ignoring", MODIFIER},
+	{"offset", OFFSET},
+	{"on", MODIFIER},
+	{"or", SET_OPERATOR},
+	{"unless", SET_OPERATOR},
+	{"without", WITHOUT},
+};
+
+/* The token of a name, which is a keyword in whatever case. */
+int
+aggwin_promql_keyword(PromToken token)
+{
+	for (int i = 0; i < lengthof(keywords); i++)
+	{
+		if (strlen(keywords[i].word) == token.length &&
+			pg_strncasecmp(keywords[i].word, token.start, token.length) == 0)
+			return keywords[i].token;
+	}
+	return NAME;
+}
+
+/* A word that begins what PromQL has and pipelines have not. */
+bool
+aggwin_promql_refuse(PromReader *reader, PromToken token)
+{
+	static const char other_time[] = "A result is stamped with the end of its window; ask for an earlier one where it is read.";
+	char	   *word = pnstrdup(token.start, token.length);
+
+	if (*word == '@')
+		return aggwin_promql_fail(reader->error, token.place, other_time,
+								  "modifier \"@\" is not supported");
+	if (*word == ':')
+		return aggwin_promql_fail(reader->error, token.place,
+								  "Make what is inside a pipeline of its own, and use its result.",
+								  "subqueries are not supported");
+	if (pg_strcasecmp(word, "offset") == 0)
+		return aggwin_promql_fail(reader->error, token.place, other_time,
+								  "modifier \"offset\" is not supported");
+	return aggwin_promql_fail(reader->error, token.place,
+							  "Make each side a pipeline of its own, and compute with their results where they are read.",
+							  "operator \"%s\" is not supported", word);
+}

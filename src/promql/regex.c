@@ -1,0 +1,573 @@
+/*
+ * regex.c - regular expressions: RE2's language, for the server's engine
+ *
+ * Prometheus matches whole values by RE2's regular expressions (those of Go); the
+ * server has its own, POSIX' advanced ones. What is read here is checked by RE2's
+ * rules and written anew, so that `value ~ regex COLLATE "C"` says what Prometheus
+ * would say. As only yes or no is asked for, and of the whole value, it does not
+ * matter which of several ways a match goes: groups do not capture, and lazy
+ * repetitions are like others. What is different:
+ *
+ *		RE2						server
+ *		(?i)ab  (?i:ab)			[Aa][Bb]; the server has options for the whole only
+ *		\b \B					\y \Y; there \b is a backspace
+ *		^ $ after (?m)			(?:^|(?<=\n)) and (?:$|(?=\n))
+ *		. after (?-s)			[^\n]
+ *		\d [[:^alpha:]x]		the characters, spelled out
+ *		\Qa.b\E  \x{e4}			a\.b  ä
+ *		a{300}					(?:a{255}a{45}); the server counts to 255
+ *		^* \b+					nothing, \y; there assertions cannot be repeated
+ *
+ * A dot is any character, a line feed, too, as in Prometheus since version 3.
+ *
+ * Sources: RE2's syntax, as Go's package regexp/syntax has it with the flags of
+ * Perl; PostgreSQL's documentation, "POSIX Regular Expressions".
+ */
+#include "promql/base.h"
+
+#include "promql/regex.h"
+
+#include "mb/pg_wchar.h"
+#include "promql/regex_class.h"
+#include "promql/regex_reader.h"
+
+/* Parentheses within each other. RE2 allows 1000; nobody needs them. */
+#define MAX_DEPTH 100
+
+/* What RE2 allows, repetitions within each other multiplied. */
+#define MAX_REPEAT 1000
+
+/* What the server allows. */
+#define SERVER_MAX_REPEAT 255
+
+/* Characters to match, repetitions counted; up to here the server takes seconds at worst. */
+#define MAX_SIZE 16384
+
+/*
+ * Parts one behind the other that may be left out, repetitions counted. What it
+ * takes the server to compile them grows with the cube: here 0.5 s at most, but
+ * half a minute for (?:a?){1000}.
+ */
+#define MAX_OPTIONAL 300
+
+/* What was written last, for a repetition behind it. */
+typedef struct Atom
+{
+	int			start;			/* in what is written; -1 if there is none */
+	int			size;			/* characters to match */
+	int			repeats;		/* the most that repetitions in it multiply to */
+	int			optional;		/* parts in a row that may be left out; see MAX_OPTIONAL */
+	bool		empty;			/* it may be left out as a whole */
+	bool		assertion;		/* matches no character, ever */
+	bool		repeated;		/* has to be put in parentheses before it is repeated */
+} Atom;
+
+static const Atom nothing = {.start = -1, .repeats = 1, .empty = true};
+
+static bool read_branches(RegexReader *r, int depth, Atom *whole);
+
+/* One character. */
+static Atom
+single(int start)
+{
+	return (Atom) {.start = start, .size = 1, .repeats = 1};
+}
+
+bool
+aggwin_regex_fail(RegexReader *r, const char *at, const char *hint, const char *message)
+{
+	PromPlace	start = {1, 1};
+
+	return aggwin_promql_fail(r->error, aggwin_promql_place(start, r->text, at), hint,
+							  "invalid regular expression: %s", message);
+}
+
+/* Repetitions ------------------------------------------------------------- */
+
+static bool
+read_count(const char **at, int *count)
+{
+	const char *c = *at;
+
+	if (*c < '0' || *c > '9' || (*c == '0' && c[1] >= '0' && c[1] <= '9'))
+		return false;
+	for (*count = 0; *c >= '0' && *c <= '9'; c++)
+		*count = Min(*count * 10 + (*c - '0'), MAX_REPEAT + 1);
+	*at = c;
+	return true;
+}
+
+/* {2}, {2,} or {2,3}; false if these are braces of the text. A max of -1 is none. */
+static bool
+read_braces(const char **at, int *min, int *max)
+{
+	const char *c = *at + 1;
+
+	if (!read_count(&c, min))
+		return false;
+	*max = *min;
+	if (*c == ',')
+	{
+		c++;
+		if (*c == '}')
+			*max = -1;
+		else if (!read_count(&c, max))
+			return false;
+	}
+	if (*c != '}')
+		return false;
+	*at = c + 1;
+	return true;
+}
+
+static void
+write_times(StringInfo out, const char *piece, int min, int max)
+{
+	appendStringInfoString(out, piece);
+	if (max < 0)
+		appendStringInfo(out, "{%d,}", min);
+	else if (min != max)
+		appendStringInfo(out, "{%d,%d}", min, max);
+	else if (min != 1)
+		appendStringInfo(out, "{%d}", min);
+}
+
+/* Repeat what was written last. */
+static void
+write_repeat(RegexReader *r, Atom *atom, int min, int max)
+{
+	StringInfo	out = r->out;
+	char	   *piece = pstrdup(out->data + atom->start);
+	int			most = max < 0 ? min : max;
+
+	if (atom->assertion || max == 0)
+	{
+		/* Once or not at all; where it may be left out, it asserts nothing. */
+		if (min == 0)
+		{
+			out->len = atom->start;
+			appendStringInfoString(out, "(?:)");
+		}
+		return;
+	}
+	if (atom->repeated)
+		piece = psprintf("(?:%s)", piece);
+	out->len = atom->start;
+	if (min == 0 && max == 1)
+		appendStringInfo(out, "%s?", piece);
+	else if (min <= 1 && max < 0)
+		appendStringInfo(out, "%s%c", piece, min == 0 ? '*' : '+');
+	else if (most <= SERVER_MAX_REPEAT)
+		write_times(out, piece, min, max);
+	else
+	{
+		int			optional = max < 0 ? 0 : max - min;
+
+		appendStringInfoString(out, "(?:");
+		for (; min > 0; min -= Min(min, SERVER_MAX_REPEAT))
+			write_times(out, piece, Min(min, SERVER_MAX_REPEAT), Min(min, SERVER_MAX_REPEAT));
+		for (; optional > 0; optional -= Min(optional, SERVER_MAX_REPEAT))
+			write_times(out, piece, 0, Min(optional, SERVER_MAX_REPEAT));
+		if (max < 0)
+			appendStringInfo(out, "%s*", piece);
+		appendStringInfoChar(out, ')');
+	}
+	pfree(piece);
+}
+
+static bool
+check_size(RegexReader *r, const Atom *atom)
+{
+	static const char hint[] = "Match less at once, or by several matchers.";
+
+	if (atom->size > MAX_SIZE)
+		return aggwin_regex_fail(r, r->text, hint, "it is too large, repetitions counted");
+	return atom->optional <= MAX_OPTIONAL ||
+		aggwin_regex_fail(r, r->text, hint,
+						  "too many parts in a row that may be left out, repetitions counted");
+}
+
+/*
+ * Read a repetition, if there is one. Another one must not follow at once.
+ */
+static bool
+read_repeat(RegexReader *r, Atom *atom, bool *found)
+{
+	const char *start = r->at;
+	int			min = 0;
+	int			max = -1;
+	int			most;
+
+	*found = true;
+	if (*start == '?')
+		max = 1;
+	else if (*start == '+')
+		min = 1;
+	if (*start == '*' || *start == '+' || *start == '?')
+		r->at++;
+	else if (*start != '{' || !read_braces(&r->at, &min, &max))
+	{
+		*found = false;
+		return true;
+	}
+	if (*start == '{' && (min > MAX_REPEAT || max > MAX_REPEAT))
+		return aggwin_regex_fail(r, start, "RE2 counts to 1000.", "too many repetitions");
+	if (max >= 0 && min > max)
+		return aggwin_regex_fail(r, start, NULL, "the least number of repetitions is more than the most");
+	if (*r->at == '?')
+		r->at++;
+	if (r->after_repeat)
+		return aggwin_regex_fail(r, start, "Put what is to be repeated twice in parentheses.",
+								 *start == '+' ? "possessive and nested repetitions are not supported by RE2" :
+								 "a repetition cannot follow another one");
+	if (atom->start < 0)
+		return aggwin_regex_fail(r, start, "Write \\ before it if the character is meant.",
+								 "there is nothing to repeat");
+
+	most = max < 0 ? min : max;
+	if (*start == '{' && (min >= 2 || max >= 2) && most > 0)
+	{
+		if (atom->repeats > MAX_REPEAT / most)
+			return aggwin_regex_fail(r, start, "RE2 counts to 1000, repetitions within each other multiplied.",
+									 "too many repetitions");
+		atom->repeats *= most;
+	}
+	atom->size *= Max(most, 1);
+	if (atom->empty)
+		atom->optional *= Max(most, 1);
+	if (min == 0)
+	{
+		atom->empty = true;
+		atom->optional = Max(atom->optional, 1);
+	}
+	if (!check_size(r, atom))
+		return false;
+	write_repeat(r, atom, min, max);
+	atom->repeated = true;
+	return true;
+}
+
+/* Groups ------------------------------------------------------------------ */
+
+static const struct
+{
+	const char *start;
+	const char *message;
+}			refused_groups[] = {
+	{"(?=", "lookahead (?= is not supported by RE2"},
+	{"(?!", "negative lookahead (?! is not supported by RE2"},
+	{"(?<=", "lookbehind (?<= is not supported by RE2"},
+	{"(?<!", "negative lookbehind (?<! is not supported by RE2"},
+	{"(?>", "atomic groups (?> are not supported by RE2"},
+	{"(?#", "comments (?# are not supported by RE2"},
+	{"(?P=", "backreferences (?P= are not supported by RE2"},
+	{"(?P>", "recursion (?P> is not supported by RE2"},
+	{"(?R", "recursion (?R is not supported by RE2"},
+	{"(?&", "recursion (?& is not supported by RE2"},
+	{"(?|", "branch reset (?| is not supported by RE2"},
+	{"(?(", "conditions (?( are not supported by RE2"},
+};
+
+static bool
+refuse_group(RegexReader *r, const char *start)
+{
+	for (int i = 0; i < lengthof(refused_groups); i++)
+	{
+		if (strncmp(start, refused_groups[i].start, strlen(refused_groups[i].start)) == 0)
+			return aggwin_regex_fail(r, start, strstr(refused_groups[i].message, "look") == NULL ? NULL :
+									 "Values can be left out by a matcher of their own, with != or !~.",
+									 refused_groups[i].message);
+	}
+	return aggwin_regex_fail(r, start, "There are (?:...), (?P<name>...) and the flags i, m, s and U.",
+							 "this group is not supported by RE2");
+}
+
+/* Behind "(?P<" or "(?<". */
+static bool
+read_name(RegexReader *r, const char *start)
+{
+	const char *name = r->at;
+
+	while (*r->at == '_' || (*r->at >= '0' && *r->at <= '9') ||
+		   (*r->at >= 'a' && *r->at <= 'z') || (*r->at >= 'A' && *r->at <= 'Z'))
+		r->at++;
+	if (r->at == name || *r->at != '>')
+		return aggwin_regex_fail(r, start, "Names consist of letters, digits and underscores.",
+								 "invalid name of a group");
+	r->at++;
+	return true;
+}
+
+/*
+ * Behind "(?": flags, then ":" if a group begins, or ")" if they hold for the rest
+ * of this one.
+ */
+static bool
+read_flags(RegexReader *r, const char *start, bool *group)
+{
+	bool		on = true;
+	bool		any = true;
+	RegexFlags	flags = r->flags;
+
+	for (;; r->at++)
+	{
+		switch (*r->at)
+		{
+			case 'i':
+				flags.fold = on;
+				any = true;
+				break;
+			case 'm':
+				flags.lines = on;
+				any = true;
+				break;
+			case 's':
+				flags.dot_all = on;
+				any = true;
+				break;
+			case 'U':
+				any = true;
+				break;
+			case '-':
+				if (!on)
+					return refuse_group(r, start);
+				on = false;
+				any = false;
+				break;
+			case ':':
+			case ')':
+				if (!any)
+					return refuse_group(r, start);
+				*group = *r->at++ == ':';
+				r->flags = flags;
+				return true;
+			default:
+				return refuse_group(r, start);
+		}
+	}
+}
+
+/* "(", or "(?i)", which is no group. */
+static bool
+read_group(RegexReader *r, int depth, Atom *atom)
+{
+	const char *start = r->at;
+	RegexFlags	outer = r->flags;
+	bool		group = true;
+	Atom		inner;
+	int			begin = r->out->len;
+
+	r->at++;
+	if (*r->at == '?')
+	{
+		r->at++;
+		if (strncmp(r->at, "P<", 2) == 0 ||
+			(*r->at == '<' && r->at[1] != '=' && r->at[1] != '!'))
+		{
+			r->at += *r->at == 'P' ? 2 : 1;
+			if (!read_name(r, start))
+				return false;
+		}
+		else if (!read_flags(r, start, &group))
+			return false;
+	}
+	if (!group)
+		return true;
+	if (depth == MAX_DEPTH)
+		return aggwin_regex_fail(r, start, NULL, "parentheses are too deep");
+
+	appendStringInfoString(r->out, "(?:");
+	if (!read_branches(r, depth + 1, &inner))
+		return false;
+	if (*r->at != ')')
+		return aggwin_regex_fail(r, start, NULL, "the parenthesis is not closed");
+	r->at++;
+	appendStringInfoChar(r->out, ')');
+	r->flags = outer;
+	*atom = inner;
+	atom->start = begin;
+	atom->repeated = false;
+	return true;
+}
+
+/* The whole --------------------------------------------------------------- */
+
+static bool
+read_item(RegexReader *r, int depth, Atom *atom)
+{
+	int			begin = r->out->len;
+	bool		assertion = false;
+
+	switch (*r->at)
+	{
+		case '(':
+			return read_group(r, depth, atom);
+		case '\\':
+			if (r->at[1] == 'Q')
+			{
+				r->at += 2;
+				r->quoted = true;
+				return true;
+			}
+			if (!aggwin_regex_read_escape(r, &assertion))
+				return false;
+			break;
+		case '^':
+			r->at++;
+			appendStringInfoString(r->out, r->flags.lines ? "(?:^|(?<=\n))" : "^");
+			assertion = true;
+			break;
+		case '$':
+			r->at++;
+			appendStringInfoString(r->out, r->flags.lines ? "(?:$|(?=\n))" : "$");
+			assertion = true;
+			break;
+		case '.':
+			r->at++;
+			appendStringInfoString(r->out, r->flags.dot_all ? "." : "[^\n]");
+			break;
+		case '[':
+			if (!aggwin_regex_read_class(r))
+				return false;
+			break;
+		default:
+			if (!aggwin_regex_read_literal(r))
+				return false;
+	}
+	*atom = single(begin);
+	if (assertion)
+	{
+		atom->size = 0;
+		atom->optional = 1;
+		atom->empty = atom->assertion = true;
+	}
+	return true;
+}
+
+/* The next of the characters behind \Q, or \E. */
+static bool
+read_quoted(RegexReader *r, Atom *atom)
+{
+	int			begin = r->out->len;
+
+	if (strncmp(r->at, "\\E", 2) == 0)
+	{
+		r->at += 2;
+		r->quoted = false;
+		return true;
+	}
+	if (!aggwin_regex_read_literal(r))
+		return false;
+	*atom = single(begin);
+	return true;
+}
+
+/* What one atom behind another makes. */
+static Atom
+joined(const Atom *before, const Atom *atom)
+{
+	Atom		result = *before;
+
+	result.size += atom->size;
+	result.repeats = Max(result.repeats, atom->repeats);
+	/* In a row they are added up; the longest row counts. */
+	result.optional = atom->empty ? result.optional + atom->optional :
+		Max(result.optional, atom->optional);
+	result.empty = result.empty && atom->empty;
+	return result;
+}
+
+/* One item behind the other, to the end of the branch. */
+static bool
+read_branch(RegexReader *r, int depth, Atom *branch)
+{
+	Atom		before = nothing;	/* everything but the atom */
+	Atom		atom = nothing;
+
+	*branch = nothing;
+	r->after_repeat = false;
+	while (*r->at != '\0' && (r->quoted || (*r->at != ')' && *r->at != '|')))
+	{
+		bool		found = false;
+		int			written = r->out->len;
+		Atom		last = atom;
+
+		if (r->quoted)
+		{
+			if (!read_quoted(r, &atom))
+				return false;
+		}
+		else if (!read_repeat(r, &atom, &found))
+			return false;
+		else if (!found && !read_item(r, depth, &atom))
+			return false;
+		r->after_repeat = found;
+
+		/* Flags and the like write nothing, and leave the atom as it is. */
+		if (!found && r->out->len > written)
+			before = joined(&before, &last);
+		*branch = joined(&before, &atom);
+		if (!check_size(r, branch))
+			return false;
+	}
+	return true;
+}
+
+/* One branch or another, to the end or a parenthesis. */
+static bool
+read_branches(RegexReader *r, int depth, Atom *whole)
+{
+	Atom		branch;
+
+	if (!read_branch(r, depth, whole))
+		return false;
+	while (*r->at == '|')
+	{
+		r->at++;
+		appendStringInfoChar(r->out, '|');
+		if (!read_branch(r, depth, &branch))
+			return false;
+		whole->size += branch.size;
+		whole->repeats = Max(whole->repeats, branch.repeats);
+		/* Those that may be left out do so beside each other. */
+		whole->optional = whole->empty && branch.empty ? whole->optional + branch.optional :
+			Max(whole->optional, branch.optional);
+		whole->empty = whole->empty || branch.empty;
+		if (!check_size(r, whole))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Check a regular expression of RE2's and write it for the server's operator ~,
+ * for a value as a whole. Where something is wrong, the error's line and column
+ * count in the regular expression, from its first character.
+ */
+bool
+aggwin_promql_regex(const char *re2, char **regex, PromError *error)
+{
+	RegexReader r = {0};
+	StringInfoData out;
+	Atom		whole;
+	int			length = strlen(re2);
+	int			valid = pg_encoding_verifymbstr(PG_UTF8, re2, length);
+
+	initStringInfo(&out);
+	r.text = r.at = re2;
+	r.out = &out;
+	r.flags.dot_all = true;
+	r.error = error;
+	if (valid != length)
+		return aggwin_regex_fail(&r, re2 + valid, NULL, "this is not UTF-8");
+
+	appendStringInfoString(&out, "^(?:");
+	if (!read_branches(&r, 0, &whole))
+		return false;
+	if (*r.at == ')')
+		return aggwin_regex_fail(&r, r.at, "Write \\) if the character is meant.",
+								 "there is no parenthesis to close");
+	appendStringInfoString(&out, ")$");
+	*regex = out.data;
+	return true;
+}
