@@ -302,7 +302,7 @@ filled(const KeyedRange *query, const char *data)
 static char *
 range_sql(const KeyedRange *query)
 {
-	char	   *data = aggwin_range_answer(&query->range, restriction(query));
+	char	   *data = aggwin_range_answer(&query->range, "$1", "$2", restriction(query));
 	char	   *bucket = column_of_key(query->range.spec, 0);
 
 	if (bucket == NULL)

@@ -161,6 +161,14 @@ aggwin_range_take_step(RangeQuery *query)
 }
 
 void
+aggwin_refuse_range(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the range must begin before it ends, and both ends must be finite")));
+}
+
+void
 aggwin_range_check_ends(RangeQuery *query)
 {
 	bool		isnull;
@@ -169,9 +177,7 @@ aggwin_range_check_ends(RangeQuery *query)
 		? "SELECT $1 >= $2 OR NOT isfinite($1) OR NOT isfinite($2) OR $3 IS NULL"
 		: "SELECT $1 >= $2 OR $3 IS NULL");
 	if (DatumGetBool(aggwin_spi_value(1, &isnull)))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("the range must begin before it ends, and both ends must be finite")));
+		aggwin_refuse_range();
 }
 
 /*
@@ -201,16 +207,17 @@ aggwin_range_align(RangeQuery *query, bool inside)
 }
 
 /*
- * The rows of the rollup's query in the range. restriction is a format for more
- * conditions on the columns of state, given its alias; it begins with " AND ", or
- * is empty.
+ * The rows of the rollup's query between two times, which are ends of buckets, as
+ * SQL. restriction is a format for more conditions on the columns of state, given
+ * its alias; it begins with " AND ", or is empty.
  */
 char *
-aggwin_range_answer(const RangeQuery *query, const char *restriction)
+aggwin_range_answer(const RangeQuery *query, const char *from, const char *to,
+					const char *restriction)
 {
 	const TimeType *time = query->spec->time;
 
 	return aggwin_sql_answer(query->spec, &query->names, query->level, &query->shown,
-							 psprintf("%%1$s.bucket >= $1 AND %%1$s.bucket < $2%s", restriction),
-							 psprintf("%s(%s($1, $2))", time->multirange, time->range));
+							 psprintf("%%1$s.bucket >= %s AND %%1$s.bucket < %s%s", from, to, restriction),
+							 psprintf("%s(%s(%s, %s))", time->multirange, time->range, from, to));
 }

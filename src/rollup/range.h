@@ -6,9 +6,10 @@
 
 #include "postgres.h"
 
+#include "core/compat.h"
 #include "rollup/tier.h"
 
-/* What is asked for. Its times are $1 and $2 of the SQL that answers. */
+/* What is asked for. */
 typedef struct RangeQuery
 {
 	int32		rollup_id;
@@ -25,10 +26,12 @@ typedef struct RangeQuery
 
 extern void aggwin_range_lock(RangeQuery *query, Oid view);
 extern void aggwin_range_load(RangeQuery *query);
+pg_noreturn extern void aggwin_refuse_range(void);
 extern void aggwin_range_check_ends(RangeQuery *query);
 extern void aggwin_range_choose_step(RangeQuery *query);
 extern void aggwin_range_take_step(RangeQuery *query);
 extern bool aggwin_range_align(RangeQuery *query, bool inside);
-extern char *aggwin_range_answer(const RangeQuery *query, const char *restriction);
+extern char *aggwin_range_answer(const RangeQuery *query, const char *from, const char *to,
+								 const char *restriction);
 
 #endif							/* AGGWIN_RANGE_H */
