@@ -3,8 +3,8 @@
 SET timezone = 'UTC';
 SELECT aggwin.ingest('up', '{}', now(), 1);
 SELECT * FROM aggwin.maintain_samples();
-SELECT aggwin.enable_metrics();
-SELECT aggwin.enable_metrics();
+SELECT aggwin.enable_metrics(NULL);
+SELECT aggwin.enable_metrics(NULL);
 SET aggwin.max_past = 0;
 
 -- One series, however it is written; the newest value stays.
@@ -244,10 +244,10 @@ DROP VIEW attic;
 DROP ROLE regress_metrics_writer;
 
 -- The tables may go, and come back.
-DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample CASCADE;
+DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;
 SELECT aggwin.ingest('up', '{}', now(), 1);
-SELECT aggwin.enable_metrics();
+SELECT aggwin.enable_metrics(NULL);
 SELECT aggwin.ingest('up', '{"job": "a", "instance": "x"}', '2020-01-01', 1), aggwin.ingest_text(E'up 2\n', '2020-01-01');
 SELECT labels, value FROM aggwin.sample_input ORDER BY value;
 SET client_min_messages = warning;
-DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample CASCADE;
+DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;

@@ -5,11 +5,11 @@ CREATE ROLE regress_metrics_app;
 CREATE ROLE regress_metrics_other;
 
 SET ROLE regress_metrics_owner;
-SELECT aggwin.enable_metrics();
+SELECT aggwin.enable_metrics(NULL);
 RESET ROLE;
-GRANT EXECUTE ON FUNCTION aggwin.enable_metrics() TO regress_metrics_owner;
+GRANT EXECUTE ON FUNCTION aggwin.enable_metrics(text) TO regress_metrics_owner;
 SET ROLE regress_metrics_owner;
-SELECT aggwin.enable_metrics();
+SELECT aggwin.enable_metrics(NULL);
 GRANT INSERT ON aggwin.sample_input TO regress_metrics_app;
 SELECT created, dropped, waiting FROM aggwin.maintain_samples();
 SELECT created, dropped, waiting FROM aggwin.maintain_samples();
@@ -85,7 +85,7 @@ SELECT tableoid::regclass AS partition, count(*) FROM aggwin.samples WHERE ts < 
 
 SET client_min_messages = warning;
 DROP TABLE mine;
-DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample CASCADE;
-REVOKE EXECUTE ON FUNCTION aggwin.enable_metrics() FROM regress_metrics_owner;
+DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;
+REVOKE EXECUTE ON FUNCTION aggwin.enable_metrics(text) FROM regress_metrics_owner;
 DROP OWNED BY regress_metrics_owner, regress_metrics_app, regress_metrics_other;
 DROP ROLE regress_metrics_owner, regress_metrics_app, regress_metrics_other;

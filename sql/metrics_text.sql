@@ -143,4 +143,4 @@ SELECT ts, count(*), count(DISTINCT labels), sum(value) FROM aggwin.sample_input
 DROP TABLE page;
 
 SET client_min_messages = warning;
-DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample CASCADE;
+DROP TABLE aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;

@@ -24,6 +24,8 @@
 #include "tcop/tcopprot.h"
 #include "utils/acl.h"
 #include "utils/rangetypes.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 
 /* Macros that postgres.h had before PostgreSQL 16 */
 #if PG_VERSION_NUM >= 160000
@@ -174,6 +176,17 @@ compat_set_relation(Query *query, RangeTblEntry *rte, Oid relid)
 #else
 #define compat_local_transaction(process) ((process)->lxid)
 #endif
+
+/* The index of a relation's primary key, InvalidOid if there is none. */
+static inline Oid
+compat_primary_key(Relation relation)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(relation, false);
+#else
+	return RelationGetPrimaryKeyIndex(relation);
+#endif
+}
 
 /* Before a function that does not return; PostgreSQL 18 brings it. */
 #ifndef pg_noreturn

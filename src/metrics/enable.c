@@ -70,6 +70,18 @@ static const char *const creation[] = {
 	")",
 	"COMMENT ON TABLE aggwin.refused_sample IS 'how many samples were not stored, and why; rows of one metric and reason add up'",
 
+	"CREATE TABLE aggwin.metric_rollup ("
+	" view regclass PRIMARY KEY,"
+	" metrics text NOT NULL,"
+	" pattern text,"
+	" keep text[],"
+	" drop text[]"
+	")",
+	"COMMENT ON TABLE aggwin.metric_rollup IS 'one row a rollup that answers what is asked of metrics'",
+	"COMMENT ON COLUMN aggwin.metric_rollup.metrics IS 'a regular expression of the names of metrics, as it was given'",
+	"COMMENT ON COLUMN aggwin.metric_rollup.pattern IS 'the same for the server; NULL: all names'",
+	"COMMENT ON COLUMN aggwin.metric_rollup.keep IS 'the labels that are kept; NULL: all but those that are dropped'",
+
 	"CREATE VIEW aggwin.sample_input AS"
 	" SELECT s.metric, s.labels, p.ts, p.value"
 	" FROM aggwin.samples AS p JOIN aggwin.series AS s ON s.series_id = p.series_id",
@@ -97,12 +109,14 @@ static const char *const creation[] = {
 
 static const char *const relations[] = {
 	"TABLE aggwin.metric", "TABLE aggwin.series", "TABLE aggwin.samples",
-	"TABLE aggwin.refused_sample", "VIEW aggwin.sample_input", "VIEW aggwin.metrics",
+	"TABLE aggwin.refused_sample",
+	"TABLE aggwin.metric_rollup", "VIEW aggwin.sample_input", "VIEW aggwin.metrics",
 };
 
 /*
- * aggwin.enable_metrics(): make the tables of metrics, which belong to the caller,
- * and the first partitions. False if they are there.
+ * aggwin.enable_metrics(rollup): make the tables of metrics, which belong to the
+ * caller, and a rollup of that name of all series, so that there is an answer to
+ * what is asked of them; none if it is NULL. False if the tables are there.
  */
 Datum
 aggwin_enable_metrics(PG_FUNCTION_ARGS)
@@ -125,6 +139,10 @@ aggwin_enable_metrics(PG_FUNCTION_ARGS)
 	for (int i = 0; i < lengthof(relations); i++)
 		aggwin_spi_run(psprintf("ALTER %s OWNER TO %s", relations[i], owner), SPI_OK_UTILITY);
 	aggwin_sandbox_leave(&saved);
+	if (!PG_ARGISNULL(0))
+		aggwin_spi_run(psprintf("SELECT aggwin.create_metric_rollup(%s)",
+								quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(0)))),
+					   SPI_OK_SELECT);
 	aggwin_spi_finish();
 	PG_RETURN_BOOL(true);
 }

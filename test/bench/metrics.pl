@@ -10,7 +10,7 @@ use constant { SERIES => 1000, BATCH => 50_000, STATEMENT => 1000, STATEMENTS =>
 my $work = $ENV{PGHOST};
 my $psql = session();
 $psql->ask('CREATE EXTENSION aggwin');
-$psql->ask('SELECT aggwin.enable_metrics()');
+$psql->ask('SELECT aggwin.enable_metrics(NULL)');
 $psql->ask('CREATE TABLE plain (metric text, labels jsonb, ts timestamptz, value float8)');
 $psql->ask('CREATE INDEX ON plain (metric, ts)');
 

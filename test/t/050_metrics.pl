@@ -125,6 +125,27 @@ ask(q{SELECT aggwin.ingest('rolled', '{"n": "1"}', '2020-05-01 00:11', -1)});
 agree('postgres', 'a value that is overwritten');
 ask(q{CREATE ROLE app; GRANT INSERT ON aggwin.sample_input TO app});
 
+# What is asked of metrics, by series and by groups, against the samples.
+ask(q{SELECT aggwin.create_metric_rollup('grouped', 'rol+ed', "drop" => '{n}', bounds => '{10, 100, 1000}')});
+my $asked = q{SELECT labels, bucket, count, min, max, sum FROM aggwin.query_metric('rolled', '', '2020-05-01', '2020-06-01', '5m', 10000%s)};
+my $plain = q{SELECT %s AS labels, aggwin.time_bucket('5 minutes', ts), count(*), min(value), max(value), sum(value)
+	FROM aggwin.sample_input WHERE metric = 'rolled' AND ts >= '2020-05-01' AND ts < '2020-06-01' GROUP BY 1, 2};
+sub questions_agree
+{
+	my ($database, $name) = @_;
+
+	for my $pair ([ sprintf($asked, ''), sprintf($plain, 'labels') ],
+		[ sprintf($asked, q{, rollup => 'grouped'}), sprintf($plain, q{'{}'::jsonb}) ])
+	{
+		my ($a, $b) = @$pair;
+
+		is(ask("SELECT (SELECT count(*) > 100 FROM ($b) AS b), (SELECT count(*) FROM (($a EXCEPT ALL $b) UNION ALL ($b EXCEPT ALL $a)) AS d)", $database),
+			't|0', $name);
+	}
+	return;
+}
+questions_agree('postgres', 'questions about metrics');
+
 my $contents = q{SELECT count(*), md5(string_agg(x::text, E'\n' ORDER BY x::text)) FROM aggwin.sample_input AS x};
 for my $format (qw(plain custom))
 {
@@ -144,14 +165,17 @@ for my $format (qw(plain custom))
 	is(ask(q{SET ROLE app; SELECT aggwin.ingest('rolled', '{"n": "1"}', '2020-05-01 00:11', -2), aggwin.ingest('new', '{}', '2020-07-01', 1)}, $format),
 		'1|1', 'the same roles go on to ingest');
 	is(ask('SELECT count(*) - count(DISTINCT (metric, labels)) FROM aggwin.series', $format), 0, 'into the same series');
-	ask(q{SELECT aggwin.refresh('hourly')}, $format);
+	questions_agree($format, 'questions about metrics, restored');
+	ask("SELECT aggwin.refresh('$_')", $format) for qw(hourly samples_rollup grouped);
 	agree($format, 'and the rollup goes on');
+	questions_agree($format, 'and those of metrics');
 }
 
 # Damaged texts ------------------------------------------------------------------------------
 
 # Each is taken as a whole or refused for what it says, never anything else; what
 # was taken is there.
+ask(q{SELECT aggwin.drop_rollup(rollup) FROM aggwin.rollups});
 my $damage = ask(<<'SQL');
 	CREATE TEMP TABLE outcome (sqlstate text, stored bigint, taken bigint);
 	CREATE FUNCTION pg_temp.damaged(page text) RETURNS text LANGUAGE plpgsql AS $$
