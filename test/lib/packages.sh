@@ -2,7 +2,7 @@
 #
 # packages.sh - find what a private run needs, and install what is missing
 #
-# Sourced after server.sh. prepare_machine GOAL (check, demo, bench, soak or fuzz) exports
+# Sourced after server.sh. prepare_machine GOAL (check, demo, demo-metrics, bench, soak or fuzz) exports
 # PG_CONFIG as a full path of an installation that can build and run aggwin. On
 # Debian and Ubuntu it first installs what is missing, as root or with sudo;
 # elsewhere it names the packages and fails. A PG_CONFIG that is set already
@@ -187,27 +187,52 @@ install_peer()
 	fi
 }
 
-# Prometheus' promtool, for tests that compare with it. Its package brings a
-# service, so the program is taken out of the package, into the work folder.
-find_promtool()
+# find_programs PACKAGE VARIABLE=PROGRAM...: programs that tests compare with, or that
+# the demo reads from. Their packages bring services, so what is not in PATH is taken out
+# of the package, into the work folder, and VARIABLE is exported, its full path. Without
+# a package the variables stay unset.
+find_programs()
 {
-	local folder=$AGGWIN_WORK/promtool
+	local package=$1 folder program
+	local missing=()
 
-	if type -P promtool >/dev/null || ! command -v apt-get >/dev/null; then
+	shift
+	for program in "$@"; do
+		type -P "${program#*=}" >/dev/null || missing+=("$program")
+	done
+	if [ ${#missing[@]} -eq 0 ] || ! command -v apt-get >/dev/null; then
 		return 0
 	fi
+	[ -n "$AGGWIN_WORK" ] || make_work_folder
+	folder=$AGGWIN_WORK/programs/$package
 	mkdir -p "$folder"
+	chmod a+rx "$AGGWIN_WORK/programs"
 	chmod a+rwx "$folder"
-	if ! (cd "$folder" && apt-get -qq download prometheus) >/dev/null 2>&1; then
+	if ! (cd "$folder" && apt-get -qq download "$package") >/dev/null 2>&1; then
 		as_root apt-get -qq update >&2 || true
-		(cd "$folder" && apt-get -qq download prometheus) >&2 || true
+		(cd "$folder" && apt-get -qq download "$package") >&2 || true
 	fi
-	if dpkg-deb --fsys-tarfile "$folder"/prometheus_*.deb 2>/dev/null | tar -xC "$folder" ./usr/bin/promtool; then
-		export PROMTOOL=$folder/usr/bin/promtool
-	else
-		say "there is no package of prometheus here: tests that compare with it are skipped"
-	fi
-	rm -f "$folder"/prometheus_*.deb
+	for program in "${missing[@]}"; do
+		if dpkg-deb --fsys-tarfile "$folder/${package}"_*.deb 2>/dev/null |
+			tar -xC "$folder" "./usr/bin/${program#*=}" 2>/dev/null; then
+			export "${program%%=*}=$folder/usr/bin/${program#*=}"
+		else
+			say "there is no package with ${program#*=} here"
+		fi
+	done
+	rm -f "$folder/${package}"_*.deb
+}
+
+# Prometheus, its judge of rules, and its exporter of what a machine measures.
+find_prometheus()
+{
+	find_programs prometheus PROMTOOL=promtool PROMETHEUS=prometheus
+	find_exporter
+}
+
+find_exporter()
+{
+	find_programs prometheus-node-exporter NODE_EXPORTER=prometheus-node-exporter
 }
 
 # Extensions with sketches of their own, for the test of rollups that store them.
