@@ -6,8 +6,8 @@
 #   my $rows = $prometheus->query('count_over_time(up[1m])', $seconds);
 #
 # Both listen on 127.0.0.1 only, log into the directory and end with the object.
-# Rows are { metric => { labels }, value => [ time, text ] or values => [ … ] }, as
-# the HTTP API of Prometheus has them. Programs are looked for in PROMETHEUS and
+# Rows are { metric => { labels }, values => [ [ time, text ], … ] }; a query at one
+# time gives one value a row, or all that a range selector chooses. Programs are looked for in PROMETHEUS and
 # NODE_EXPORTER, then in PATH; undef is returned where there is none.
 package Aggwin::Prometheus;
 
@@ -15,6 +15,7 @@ use strict;
 use warnings;
 use HTTP::Tiny;
 use JSON::PP;
+use POSIX qw(WNOHANG);
 use Time::HiRes qw(sleep time);
 
 use constant PATIENCE => 60;    # seconds until a program answers
@@ -65,8 +66,8 @@ sub start
 	my $end = time + PATIENCE;
 	until ($self->{http}->get("$self->{url}$ready")->{success})
 	{
-		die "$name does not answer:\n" . log_of("$directory/$name.log")
-		  if time > $end || waitpid($pid, 1) == $pid;    # WNOHANG
+		delete $self->{pid} if waitpid($pid, WNOHANG) == $pid;
+		die "$name does not answer:\n" . log_of("$directory/$name.log") if time > $end || !$self->{pid};
 		sleep 0.05;
 	}
 	return $self;
@@ -114,16 +115,28 @@ sub get
 	return $response->{content};
 }
 
-# The API: parameters are text of characters, and so is what it gives.
+# The API: parameters are text of characters, and so is what it gives. Answers of
+# thousands of rows take JSON::PP seconds, so rows are told apart here, and labels, which
+# come again and again, are decoded once.
 sub ask
 {
 	my ($self, $path, %parameters) = @_;
 	my $response = $self->{http}->post_form("$self->{url}$path", \%parameters);
-	my $answer = eval { decode_json($response->{content}) };
+	my $string = qr/"(?:[^"\\]++|\\.)*+"/s;
+	my @rows;
 
 	die "$path " . join(', ', %parameters) . ": $response->{status} $response->{content}\n"
-	  unless $answer && $answer->{status} eq 'success';
-	return $answer->{data}{result};
+	  unless $response->{content} =~ /\G\{"status":"success","data":\{"resultType":"\w+","result":\[/gc;
+	while ($response->{content} =~ /\G,?\{"metric":(\{(?:$string|[:,])*\}),"values?":\[([^]]*(?:\],\[[^]]*)*)\]\]?\}/gc)
+	{
+		my ($metric, $values) = ($1, $2);
+		my @values;
+		push @values, [ $1, $2 ] while $values =~ /([\d.]+),"([^"]*)"/g;
+		push @rows, { metric => $self->{metric}{$metric} //= decode_json($metric), values => \@values };
+	}
+	die "$path: this is not understood: " . substr($response->{content}, pos $response->{content} // 0)
+	  unless $response->{content} =~ /\G\]\}\}\s*\z/gc;
+	return \@rows;
 }
 
 # At one time, in seconds.
