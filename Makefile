@@ -3,6 +3,7 @@
 #   make, make install, make installcheck, make clean   as for every extension
 #   make check      build, install and test on private servers
 #   make demo       the same with a live demonstration   [DURATION=… RATE=…]
+#   make demo-metrics    the same with metrics of this machine, scraped each second   [DURATION=…]
 #   make bench      the same with the benchmarks
 #   make soak       the same with a steady load: does anything grow? [MINUTES=… RATE=…]
 #   make fuzz       malformed values of the summary types and texts of metrics, with sanitizers [FUZZ_CASES=…]
@@ -40,7 +41,7 @@ ISOLATION_OPTS = --inputdir=test --load-extension=aggwin
 PROVE_TESTS = $(sort $(wildcard test/t/*.pl))
 
 # These bring what they need, so they must not depend on the server's rules.
-PRIVATE = check demo bench soak fuzz
+PRIVATE = check demo demo-metrics bench soak fuzz
 .PHONY: $(PRIVATE) tapcheck
 
 ifneq (,$(filter $(PRIVATE),$(MAKECMDGOALS)))

@@ -13,6 +13,7 @@ use strict;
 use warnings;
 use File::Basename qw(dirname);
 use lib dirname(__FILE__);
+use DemoBoard;
 use DemoPsql;
 use Getopt::Long qw(GetOptions);
 use JSON::PP qw(decode_json);
@@ -83,9 +84,6 @@ GetOptions(\%opt, 'rate=i', 'duration=i', 'psql=s', 'progress=s', 'generator=i',
   && defined $opt{progress}
   or die "board: see the options at the top of $0\n";
 
-my $utf8 = (grep { defined && length } @ENV{qw(LC_ALL LC_CTYPE LANG)}, '')[0] =~ /utf-?8/i;
-my $colour = $opt{live} && !length($ENV{NO_COLOR} // '');
-my $drawn = 0;                # lines of the board that stands on the terminal
 my %ms;                       # question => rollup, window or raw => latencies so far
 
 # What the board was told of.
@@ -97,8 +95,7 @@ my ($delay, $correction);     # of the last new window, seconds; text
 
 $| = 1;
 $SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { exit 1 };
-print "\e[?25l" if $opt{live};
-END { print "\e[?25h" if $opt{live} }
+my $board = DemoBoard->new(live => $opt{live});
 
 my $psql = DemoPsql->new($opt{psql});
 $psql->ask("SET default_transaction_isolation = 'repeatable read'");
@@ -233,8 +230,8 @@ sub watch
 		my $compare = $tick >= $compare_at || $last;
 		$compare_at = $tick + COMPARE_EVERY if $compare;
 
-		my @board = board(read_all($compare), @news);
-		draw(@board) if $opt{live} || $compare;
+		my @lines = lines_of(read_all($compare), @news);
+		$board->draw(@lines) if $opt{live} || $compare;
 		return if $last;
 	}
 }
@@ -296,7 +293,7 @@ sub compare
 	  if $rollup ne $raw;
 }
 
-sub board
+sub lines_of
 {
 	my ($seen, @news) = @_;
 	my ($before, $now) = @news[ 0, -1 ];
@@ -309,7 +306,7 @@ sub board
 		push @lines, $song
 		  ? sprintf(' %2d  %-*s %9s  %s', $i + 1, TEXT_WIDTH,
 			substr($song->[2], 0, TEXT_WIDTH),
-			grouped($song->[1]), bar($song->[1] / $top[0][1]))
+			grouped($song->[1]), $board->bar($song->[1] / $top[0][1], BAR_WIDTH))
 		  : sprintf(' %2d  -', $i + 1);
 	}
 
@@ -331,30 +328,19 @@ sub board
 sub heading
 {
 	my ($now) = @_;
-	my $text = sprintf ' %-60s %16s', 'The ten most played songs of the ten seconds to ' . (defined $newest ? clock($newest) : '-'),
-	  sprintf('%d s of %d s', $now->{seconds}, $opt{duration});
-	return $colour ? "\e[1m$text\e[0m" : $text;
+
+	return $board->heading('The ten most played songs of the ten seconds to ' . (defined $newest ? clock($newest) : '-'),
+		sprintf('%d s of %d s', $now->{seconds}, $opt{duration}));
 }
 
 sub label
 {
-	my $text = sprintf ' %-12s ', $_[0];
-	return $colour ? "\e[2m$text\e[0m" : $text;
+	return $board->label($_[0]);
 }
 
-sub bar
+sub grouped
 {
-	my ($share) = @_;
-	my $eighths = int($share * BAR_WIDTH * 8 + 0.5);
-	my $text = '#' x int($eighths / 8 + 0.5);
-
-	if ($utf8)
-	{
-		my $part = $eighths % 8;
-		$text = "\xe2\x96\x88" x int($eighths / 8);
-		$text .= "\xe2\x96" . chr(0x90 - $part) if $part;
-	}
-	return $colour ? "\e[36m$text\e[0m" : $text;
+	return $board->grouped($_[0]);
 }
 
 sub latency
@@ -377,41 +363,14 @@ sub clock
 sub sparkline
 {
 	my ($seconds) = @_;
-	my @levels = $utf8 ? map { "\xe2\x96" . chr } 0x81 .. 0x88 : split //, '.:-=+*%#';
-	my ($most) = sort { $b <=> $a } map { $_->[1] } @$seconds;
-	my @line = (' ') x 60;
+	my @plays = (undef) x 60;
 
 	for (@$seconds)
 	{
 		my ($age, $plays) = @$_;
-		next if $age < 0;    # a second that began after the transaction
-		$line[ 59 - $age ] = $levels[ int $plays / $most * $#levels + 0.5 ];
+		$plays[ 59 - $age ] = $plays if $age >= 0;    # not of a second that began after the transaction
 	}
-	return $colour ? "\e[36m@{[ join '', @line ]}\e[0m" : join '', @line;
-}
-
-# In place: back to the first line of the board before, then over it.
-sub draw
-{
-	my @lines = @_;
-
-	if ($opt{live})
-	{
-		my $back = $drawn ? "\e[${drawn}A" : '';
-		print $back, map { "\r$_\e[K\n" } @lines;
-		$drawn = @lines;
-	}
-	else
-	{
-		print map { "$_\n" } @lines, '';
-	}
-}
-
-sub grouped
-{
-	my $text = reverse $_[0];
-	$text =~ s/(\d{3})(?=\d)/$1,/g;
-	return scalar reverse $text;
+	return $board->sparkline(@plays);
 }
 
 sub median

@@ -8,8 +8,8 @@
 # script fails (an interrupt from the keyboard is no failure), the data goes
 # and the log stays; where is said on stderr.
 #
-# `make check`, `make demo` and `make bench` run test/check/run, test/demo/run
-# and test/bench/run (bash) once everything needed is there and the extension is
+# `make check`, `make demo`, `make demo-metrics` and `make bench` run test/check/run,
+# test/demo/run, test/demo-metrics/run and test/bench/run (bash) once everything needed is there and the extension is
 # built and installed. They get PG_CONFIG (a full path) and make's variables
 # (DURATION=60, for example) in the environment and nothing on stdin; such a
 # script, which can also be run by hand after `make install`, begins with
