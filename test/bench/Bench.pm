@@ -11,7 +11,7 @@ use POSIX qw(strftime sysconf _SC_CLK_TCK);
 use Time::HiRes qw(time);
 
 our @EXPORT = qw(session rounds measure ratios report note events create_events
-  create_rollup settle same_answers cpu_of children_cpu median);
+  create_rollup settle same_answers cpu_of children_cpu median start_load end_load);
 
 use constant KEYS => 1000;
 use constant START => 1_700_000_400;    # of event time; a full hour
@@ -107,6 +107,38 @@ sub same_answers
 	die "bench: $what: of $rows rows $missing are missing or wrong, $extra are too many\n"
 	  if $rows == 0 || $extra || $missing;
 	return $rows;
+}
+
+# Load -------------------------------------------------------------------------
+
+# Starts pgbench, which keeps a rate of rows a second as far as it can, by calls of
+# burst(), which inserts so many of them. Returns its pid.
+sub start_load
+{
+	my (%arg) = @_;
+	my $script = "$work/burst.sql";
+
+	open my $file, '>', $script or die "bench: $script: $!\n";
+	printf $file "SELECT burst(%d);\n", $arg{burst};
+	close $file or die "bench: $script: $!\n";
+	my $pid = fork // die "bench: fork: $!\n";
+	return $pid if $pid;
+
+	open STDOUT, '>', "$work/pgbench.out" or die;
+	open STDERR, '>&', \*STDOUT or die;
+	$ENV{PGOPTIONS} = '-c synchronous_commit=off';
+	exec 'pgbench', '-n', '-M', 'prepared', '-f', $script, '-c', $arg{writers}, '-j', $arg{writers},
+	  '-R', $arg{rate} / $arg{burst}, '-T', $arg{seconds}, $ENV{PGDATABASE};
+	die "bench: pgbench: $!\n";
+}
+
+# Waits until it has ended.
+sub end_load
+{
+	my ($pid) = @_;
+
+	waitpid $pid, 0;
+	die "bench: pgbench failed, see pgbench.out\n" if $?;
 }
 
 # Measuring --------------------------------------------------------------------

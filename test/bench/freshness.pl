@@ -25,20 +25,7 @@ $psql->ask('CREATE FUNCTION burst(rows int) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO plays SELECT clock_timestamp(), 1 + (' . SONGS . ' * random() ^ 3)::int FROM generate_series(1, rows) $$');
 my ($worker) = map { $_->[0] } $psql->ask('SELECT aggwin.start_worker()');
 
-my $script = "$ENV{PGHOST}/burst.sql";
-open my $file, '>', $script or die "bench: $script: $!\n";
-printf $file "SELECT burst(%d);\n", BURST;
-close $file or die "bench: $script: $!\n";
-my $pid = fork // die "bench: fork: $!\n";
-if (!$pid)
-{
-	open STDOUT, '>', "$ENV{PGHOST}/pgbench.out" or die;
-	open STDERR, '>&', \*STDOUT or die;
-	$ENV{PGOPTIONS} = '-c synchronous_commit=off';
-	exec 'pgbench', '-n', '-M', 'prepared', '-f', $script, '-c', 1,
-	  '-R', RATE / BURST, '-T', SECONDS, $ENV{PGDATABASE};
-	die "bench: pgbench: $!\n";
-}
+my $load = start_load(burst => BURST, writers => 1, rate => RATE, seconds => SECONDS);
 my $begin = time;
 my $listener = session();
 $listener->ask('LISTEN top');
@@ -96,8 +83,7 @@ while (time < $begin + SECONDS - 1)
 	hear();
 	sleep 0.005;
 }
-waitpid $pid, 0;
-die "bench: pgbench failed, see pgbench.out\n" if $?;
+end_load($load);
 
 sub percentile
 {

@@ -29,21 +29,7 @@ sub count_rows
 	return ($psql->ask('SELECT count(*) FROM events'))[0][0];
 }
 
-# pgbench keeps the rate, as far as it can.
-my $script = "$ENV{PGHOST}/burst.sql";
-open my $file, '>', $script or die "bench: $script: $!\n";
-printf $file "SELECT burst(%d);\n", BURST;
-close $file or die "bench: $script: $!\n";
-my $pid = fork // die "bench: fork: $!\n";
-if (!$pid)
-{
-	open STDOUT, '>', "$ENV{PGHOST}/pgbench.out" or die;
-	open STDERR, '>&', \*STDOUT or die;
-	$ENV{PGOPTIONS} = '-c synchronous_commit=off';
-	exec 'pgbench', '-n', '-M', 'prepared', '-f', $script, '-c', WRITERS, '-j', WRITERS,
-	  '-R', RATE / BURST, '-T', SECONDS, $ENV{PGDATABASE};
-	die "bench: pgbench: $!\n";
-}
+my $load = start_load(burst => BURST, writers => WRITERS, rate => RATE, seconds => SECONDS);
 my $begin = time;
 sleep SETTLE;
 
@@ -84,8 +70,7 @@ sub read_all
 my ($rows, $start) = (count_rows(), time);
 my $busy = read_all($begin + SECONDS - 1, 1);
 my $rate = (count_rows() - $rows) / (time - $start);
-waitpid $pid, 0;
-die "bench: pgbench failed, see pgbench.out\n" if $?;
+end_load($load);
 sleep 0.1 until ($psql->ask('SELECT pending_deltas = 0 FROM aggwin.rollup_status'))[0][0] eq 't';
 my $idle = read_all(0, rounds(30));
 

@@ -51,23 +51,11 @@ sub find_pid
 	die "no process was found by: $query";
 }
 
-# Kills a process and waits until the server has thrown everybody out for it.
-sub kill_process
-{
-	my ($pid) = @_;
-
-	kill 'KILL', $pid or die "could not kill $pid: $!";
-	$session->run('SELECT pg_sleep(60)');
-	die 'the server did not notice' if !$session->{lost};
-	$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server did not recover';
-	return;
-}
-
 sub kill_backend
 {
 	my ($name, $query) = @_;
 
-	kill_process(find_pid("SELECT pid FROM pg_stat_activity WHERE application_name ~ '^$name'"
+	$session->kill_process($node, find_pid("SELECT pid FROM pg_stat_activity WHERE application_name ~ '^$name'"
 		  . " AND state = 'active' AND query ~* '$query' AND wait_event_type IS DISTINCT FROM 'Timeout'"
 		  . ' ORDER BY random() LIMIT 1'));
 	return;
@@ -93,7 +81,7 @@ my %HARM = (
 	'an inserting backend is killed' => sub { kill_backend('writer', 'insert into events|copy events') },
 	'a writing backend is killed' => sub { kill_backend('writer', 'update|delete|merge|truncate|commit') },
 	'a folding backend is killed' => sub { kill_backend('folder', 'refresh') },
-	'the worker is killed' => sub { kill_process(find_pid('SELECT pid FROM aggwin.workers')) },
+	'the worker is killed' => sub { $session->kill_process($node, find_pid('SELECT pid FROM aggwin.workers')) },
 	'the server is stopped at once' => sub { $node->stop('immediate'); $node->start },
 	'the postmaster is killed' => \&kill_postmaster);
 

@@ -132,18 +132,6 @@ sub survives
 	return;
 }
 
-# Throws everybody out; waits until they may come again.
-sub kill_process
-{
-	my ($pid) = @_;
-
-	kill 'KILL', $pid or die "could not kill $pid: $!";
-	$session->run('SELECT pg_sleep(60)');
-	die 'the server did not notice' if !$session->{lost};
-	$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server did not recover';
-	return;
-}
-
 # While windows are being closed, if that can be caught.
 sub closing_pid
 {
@@ -160,7 +148,7 @@ sub closing_pid
 connect_again();
 survives('nothing happens', sub { worker_pid() }, stays => 1);
 survives('the worker is ended', sub { kill 'TERM', closing_pid() }, stays => 1);
-survives('the worker is killed', sub { kill_process(closing_pid()) });
+survives('the worker is killed', sub { $session->kill_process($node, closing_pid()) });
 survives('the server is stopped at once', sub { closing_pid(); $node->stop('immediate'); $node->start });
 survives('after all that', sub { worker_pid() }, stays => 1);
 

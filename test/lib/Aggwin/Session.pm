@@ -112,6 +112,19 @@ sub value
 	return $rows[0];
 }
 
+# Kills a process of the server, and waits until it has thrown everybody out for
+# that, this session too, and may be connected to again.
+sub kill_process
+{
+	my ($self, $node, $pid) = @_;
+
+	kill 'KILL', $pid or die "could not kill $pid: $!";
+	$self->run('SELECT pg_sleep(60)');
+	die 'the server did not notice' if !$self->{lost};
+	$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server did not recover';
+	return;
+}
+
 # Ends psql, whatever its transaction was doing.
 sub close
 {
