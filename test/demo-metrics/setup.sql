@@ -26,4 +26,4 @@ FROM generate_series(now() - interval '6 hours', now() - interval '1 second', in
 -- rollup of metrics has every few seconds, too.
 SELECT aggwin.create_metric_rollup('shop_seconds', 'shop_response_seconds',
 	bounds => '{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1}', refresh_interval => '2 seconds');
-SELECT aggwin.alter_rollup('aggwin.samples_1m', refresh_interval => '2 seconds');
+SELECT aggwin.alter_rollup('samples_rollup', refresh_interval => '2 seconds');

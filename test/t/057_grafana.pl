@@ -39,7 +39,7 @@ SELECT aggwin.ingest_text(text, ts, jsonb_build_object('job', 'the "shop''s"', '
 SELECT aggwin.ingest('node_load1', '{"job": "other", "instance": "c:9100"}', now(), 99);
 -- refused, and a part that is not folded
 SELECT aggwin.ingest('node_load1', '{"job": "other", "instance": "c:9100"}', now() + interval '1 year', 1);
-SELECT aggwin.refresh('aggwin.samples_1m');
+SELECT aggwin.refresh('samples_rollup');
 SELECT aggwin.ingest('node_load1', '{"job": "other", "instance": "c:9100"}', now() - interval '1 minute', 98);
 SQL
 
@@ -248,7 +248,7 @@ cmp_ok($hourly[1][2], '>', 1.9, 'and not lower');
 my ($refused) = shown('Refused samples', 1, '1m');
 is(join('|', @$refused[ 1 .. 3 ]), 'node_load1|too far ahead|1', 'what was refused');
 my ($lag) = shown('Rollup lag', 1, '1m');
-is($lag->[1], 'aggwin.samples_1m', 'the rollup of metrics');
+is($lag->[1], 'samples_rollup', 'the rollup of metrics');
 cmp_ok($lag->[2], '>', 0, 'which has something to fold');
 
 $node->stop;
