@@ -6,7 +6,7 @@
 #   make demo-metrics    the same with metrics of this machine, scraped each second   [DURATION=…]
 #   make bench      the same with the benchmarks
 #   make soak       the same with a steady load: does anything grow? [MINUTES=… RATE=…]
-#   make fuzz       malformed values of the summary types and texts of metrics, with sanitizers [FUZZ_CASES=…]
+#   make fuzz       malformed values of the summary types, metrics and PromQL, with sanitizers [FUZZ_CASES=…]
 #   make tapcheck   only the tests that start servers of their own
 #
 # PG_CONFIG=/path/to/pg_config chooses the installation, everywhere. The private

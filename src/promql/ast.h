@@ -22,6 +22,7 @@ typedef struct PromMatcher
 	char	   *label;
 	char	   *value;			/* as written, without quotes and escapes */
 	char	   *regex;			/* of =~ and !~: the value for the server, see regex.h */
+	bool		takes_empty;	/* series without the label are selected */
 	PromPlace	place;			/* of the label */
 } PromMatcher;
 
@@ -69,5 +70,8 @@ typedef struct PromExpr
 	struct PromExpr **arguments;
 	int			argument_count;
 } PromExpr;
+
+/* keyword.c */
+extern bool aggwin_promql_is_metric(const char *name);
 
 #endif							/* AGGWIN_AST_H */

@@ -41,8 +41,12 @@ translate(PromReader *reader, PromMatcher *matcher, PromToken value)
 {
 	PromError	error = {0};
 
-	if (aggwin_promql_regex(matcher->value, &matcher->regex, &error))
+	if (aggwin_promql_translate(matcher->value, &matcher->regex, &matcher->takes_empty, &error))
+	{
+		if (matcher->match == PROM_NOT_MATCH)
+			matcher->takes_empty = !matcher->takes_empty;
 		return true;
+	}
 	return aggwin_promql_fail(reader->error,
 							  error.line == 1 ? place_in_string(value, matcher->value, error.column) : value.place,
 							  error.hint, "%s", error.message);
@@ -69,19 +73,11 @@ aggwin_promql_add_matcher(PromReader *reader, PromSelector *selector, PromToken 
 	matcher->match = match;
 	matcher->label = pnstrdup(label.start, label.length);
 	matcher->place = label.place;
+	matcher->takes_empty = (matcher->value[0] == '\0') == (match == PROM_EQUAL);
 	if ((match == PROM_MATCH || match == PROM_NOT_MATCH) && !translate(reader, matcher, value))
 		return false;
 	selector->matcher_count++;
 	return true;
-}
-
-/* Can it stand before braces? */
-static bool
-is_metric_name(const char *name)
-{
-	if (*name >= '0' && *name <= '9')
-		return false;
-	return *name != '\0' && name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:")] == '\0';
 }
 
 /* Braces with a name before them. */
@@ -119,7 +115,7 @@ aggwin_promql_finish_selector(PromReader *reader, PromSelector *selector)
 		found = i;
 	}
 	if (found < 0 || selector->matchers[found].match != PROM_EQUAL ||
-		!is_metric_name(selector->matchers[found].value))
+		!aggwin_promql_is_metric(selector->matchers[found].value))
 		return true;
 	selector->metric = selector->matchers[found].value;
 	selector->matcher_count--;

@@ -169,7 +169,7 @@ expr:
 				{
 					$$ = $2;
 					if ($2->kind != PROM_NUMBER || strchr("+-", *$1.start) == NULL)
-						REFUSE($1);
+						CHECK(aggwin_promql_refuse_sign(reader, $1));
 					$$->place = @1;
 					if (*$1.start == '-')
 						$$->number = -$$->number;

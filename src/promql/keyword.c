@@ -19,6 +19,8 @@ static const struct
 	{"group_left", MODIFIER},
 	{"group_right", MODIFIER},
 	{"ignoring", MODIFIER},
+	{"inf", MODIFIER},
+	{"nan", MODIFIER},
 	{"offset", OFFSET},
 	{"on", MODIFIER},
 	{"or", SET_OPERATOR},
@@ -37,6 +39,30 @@ aggwin_promql_keyword(PromToken token)
 			return keywords[i].token;
 	}
 	return NAME;
+}
+
+/*
+ * Can it stand before braces? Names that are words of the language in this place,
+ * inf and nan among them, which are numbers, can be matched by __name__ only.
+ */
+bool
+aggwin_promql_is_metric(const char *name)
+{
+	PromToken	token = {name, strlen(name), {1, 1}};
+
+	if (token.length == 0 || (*name >= '0' && *name <= '9'))
+		return false;
+	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:") == token.length &&
+		aggwin_promql_keyword(token) != MODIFIER;
+}
+
+/* A sign, or another operator, before what is no number. */
+bool
+aggwin_promql_refuse_sign(PromReader *reader, PromToken token)
+{
+	return aggwin_promql_fail(reader->error, token.place,
+							  "Compute with the results where they are read.",
+							  "operator \"%.*s\" is not supported", token.length, token.start);
 }
 
 /* A word that begins what PromQL has and pipelines have not. */

@@ -168,7 +168,7 @@ static const struct
 	{"ms", INT64CONST(1)},
 };
 
-#define MAX_DURATION (INT64CONST(1000) * units[0].milliseconds)
+#define MAX_DURATION (INT64CONST(100) * units[0].milliseconds)
 
 /* The index of a unit; -1 if it is none. */
 static int
@@ -191,7 +191,7 @@ fail_duration(PromToken token, const char *at, PromError *error, const char *det
 							  aggwin_promql_shown(token.start, token.length), detail);
 }
 
-/* A duration like 1h30m, more than 0 and up to 1000 years of 365 days. */
+/* A duration like 1h30m, more than 0 and up to 100 years of 365 days. */
 bool
 aggwin_promql_duration(PromToken token, int64 *milliseconds, PromError *error)
 {

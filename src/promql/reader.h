@@ -46,6 +46,9 @@ extern bool aggwin_promql_finish_selector(PromReader *reader, PromSelector *sele
 extern bool aggwin_promql_add_label(PromReader *reader, PromGrouping *grouping, PromToken label);
 extern PromExpr *aggwin_promql_expr(PromExprKind kind, PromPlace place);
 extern void aggwin_promql_add_argument(PromExpr *call, PromExpr *argument);
+
+/* keyword.c */
 extern bool aggwin_promql_refuse(PromReader *reader, PromToken token);
+extern bool aggwin_promql_refuse_sign(PromReader *reader, PromToken token);
 
 #endif							/* AGGWIN_READER_H */

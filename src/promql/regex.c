@@ -34,43 +34,15 @@
 /* Parentheses within each other. RE2 allows 1000; nobody needs them. */
 #define MAX_DEPTH 100
 
-/* What RE2 allows, repetitions within each other multiplied. */
-#define MAX_REPEAT 1000
+static const RegexAtom nothing = {.start = -1, .repeats = 1, .empty = true};
 
-/* What the server allows. */
-#define SERVER_MAX_REPEAT 255
-
-/* Characters to match, repetitions counted; up to here the server takes seconds at worst. */
-#define MAX_SIZE 16384
-
-/*
- * Parts one behind the other that may be left out, repetitions counted. What it
- * takes the server to compile them grows with the cube: here 0.5 s at most, but
- * half a minute for (?:a?){1000}.
- */
-#define MAX_OPTIONAL 300
-
-/* What was written last, for a repetition behind it. */
-typedef struct Atom
-{
-	int			start;			/* in what is written; -1 if there is none */
-	int			size;			/* characters to match */
-	int			repeats;		/* the most that repetitions in it multiply to */
-	int			optional;		/* parts in a row that may be left out; see MAX_OPTIONAL */
-	bool		empty;			/* it may be left out as a whole */
-	bool		assertion;		/* matches no character, ever */
-	bool		repeated;		/* has to be put in parentheses before it is repeated */
-} Atom;
-
-static const Atom nothing = {.start = -1, .repeats = 1, .empty = true};
-
-static bool read_branches(RegexReader *r, int depth, Atom *whole);
+static bool read_branches(RegexReader *r, int depth, RegexAtom *whole);
 
 /* One character. */
-static Atom
+static RegexAtom
 single(int start)
 {
-	return (Atom) {.start = start, .size = 1, .repeats = 1};
+	return (RegexAtom) {.start = start, .size = 1, .repeats = 1};
 }
 
 bool
@@ -80,171 +52,6 @@ aggwin_regex_fail(RegexReader *r, const char *at, const char *hint, const char *
 
 	return aggwin_promql_fail(r->error, aggwin_promql_place(start, r->text, at), hint,
 							  "invalid regular expression: %s", message);
-}
-
-/* Repetitions ------------------------------------------------------------- */
-
-static bool
-read_count(const char **at, int *count)
-{
-	const char *c = *at;
-
-	if (*c < '0' || *c > '9' || (*c == '0' && c[1] >= '0' && c[1] <= '9'))
-		return false;
-	for (*count = 0; *c >= '0' && *c <= '9'; c++)
-		*count = Min(*count * 10 + (*c - '0'), MAX_REPEAT + 1);
-	*at = c;
-	return true;
-}
-
-/* {2}, {2,} or {2,3}; false if these are braces of the text. A max of -1 is none. */
-static bool
-read_braces(const char **at, int *min, int *max)
-{
-	const char *c = *at + 1;
-
-	if (!read_count(&c, min))
-		return false;
-	*max = *min;
-	if (*c == ',')
-	{
-		c++;
-		if (*c == '}')
-			*max = -1;
-		else if (!read_count(&c, max))
-			return false;
-	}
-	if (*c != '}')
-		return false;
-	*at = c + 1;
-	return true;
-}
-
-static void
-write_times(StringInfo out, const char *piece, int min, int max)
-{
-	appendStringInfoString(out, piece);
-	if (max < 0)
-		appendStringInfo(out, "{%d,}", min);
-	else if (min != max)
-		appendStringInfo(out, "{%d,%d}", min, max);
-	else if (min != 1)
-		appendStringInfo(out, "{%d}", min);
-}
-
-/* Repeat what was written last. */
-static void
-write_repeat(RegexReader *r, Atom *atom, int min, int max)
-{
-	StringInfo	out = r->out;
-	char	   *piece = pstrdup(out->data + atom->start);
-	int			most = max < 0 ? min : max;
-
-	if (atom->assertion || max == 0)
-	{
-		/* Once or not at all; where it may be left out, it asserts nothing. */
-		if (min == 0)
-		{
-			out->len = atom->start;
-			appendStringInfoString(out, "(?:)");
-		}
-		return;
-	}
-	if (atom->repeated)
-		piece = psprintf("(?:%s)", piece);
-	out->len = atom->start;
-	if (min == 0 && max == 1)
-		appendStringInfo(out, "%s?", piece);
-	else if (min <= 1 && max < 0)
-		appendStringInfo(out, "%s%c", piece, min == 0 ? '*' : '+');
-	else if (most <= SERVER_MAX_REPEAT)
-		write_times(out, piece, min, max);
-	else
-	{
-		int			optional = max < 0 ? 0 : max - min;
-
-		appendStringInfoString(out, "(?:");
-		for (; min > 0; min -= Min(min, SERVER_MAX_REPEAT))
-			write_times(out, piece, Min(min, SERVER_MAX_REPEAT), Min(min, SERVER_MAX_REPEAT));
-		for (; optional > 0; optional -= Min(optional, SERVER_MAX_REPEAT))
-			write_times(out, piece, 0, Min(optional, SERVER_MAX_REPEAT));
-		if (max < 0)
-			appendStringInfo(out, "%s*", piece);
-		appendStringInfoChar(out, ')');
-	}
-	pfree(piece);
-}
-
-static bool
-check_size(RegexReader *r, const Atom *atom)
-{
-	static const char hint[] = "Match less at once, or by several matchers.";
-
-	if (atom->size > MAX_SIZE)
-		return aggwin_regex_fail(r, r->text, hint, "it is too large, repetitions counted");
-	return atom->optional <= MAX_OPTIONAL ||
-		aggwin_regex_fail(r, r->text, hint,
-						  "too many parts in a row that may be left out, repetitions counted");
-}
-
-/*
- * Read a repetition, if there is one. Another one must not follow at once.
- */
-static bool
-read_repeat(RegexReader *r, Atom *atom, bool *found)
-{
-	const char *start = r->at;
-	int			min = 0;
-	int			max = -1;
-	int			most;
-
-	*found = true;
-	if (*start == '?')
-		max = 1;
-	else if (*start == '+')
-		min = 1;
-	if (*start == '*' || *start == '+' || *start == '?')
-		r->at++;
-	else if (*start != '{' || !read_braces(&r->at, &min, &max))
-	{
-		*found = false;
-		return true;
-	}
-	if (*start == '{' && (min > MAX_REPEAT || max > MAX_REPEAT))
-		return aggwin_regex_fail(r, start, "RE2 counts to 1000.", "too many repetitions");
-	if (max >= 0 && min > max)
-		return aggwin_regex_fail(r, start, NULL, "the least number of repetitions is more than the most");
-	if (*r->at == '?')
-		r->at++;
-	if (r->after_repeat)
-		return aggwin_regex_fail(r, start, "Put what is to be repeated twice in parentheses.",
-								 *start == '+' ? "possessive and nested repetitions are not supported by RE2" :
-								 "a repetition cannot follow another one");
-	if (atom->start < 0)
-		return aggwin_regex_fail(r, start, "Write \\ before it if the character is meant.",
-								 "there is nothing to repeat");
-
-	most = max < 0 ? min : max;
-	if (*start == '{' && (min >= 2 || max >= 2) && most > 0)
-	{
-		if (atom->repeats > MAX_REPEAT / most)
-			return aggwin_regex_fail(r, start, "RE2 counts to 1000, repetitions within each other multiplied.",
-									 "too many repetitions");
-		atom->repeats *= most;
-	}
-	atom->size *= Max(most, 1);
-	if (atom->empty)
-		atom->optional *= Max(most, 1);
-	if (min == 0)
-	{
-		atom->empty = true;
-		atom->optional = Max(atom->optional, 1);
-	}
-	if (!check_size(r, atom))
-		return false;
-	write_repeat(r, atom, min, max);
-	atom->repeated = true;
-	return true;
 }
 
 /* Groups ------------------------------------------------------------------ */
@@ -349,12 +156,12 @@ read_flags(RegexReader *r, const char *start, bool *group)
 
 /* "(", or "(?i)", which is no group. */
 static bool
-read_group(RegexReader *r, int depth, Atom *atom)
+read_group(RegexReader *r, int depth, RegexAtom *atom)
 {
 	const char *start = r->at;
 	RegexFlags	outer = r->flags;
 	bool		group = true;
-	Atom		inner;
+	RegexAtom		inner;
 	int			begin = r->out->len;
 
 	r->at++;
@@ -393,7 +200,7 @@ read_group(RegexReader *r, int depth, Atom *atom)
 /* The whole --------------------------------------------------------------- */
 
 static bool
-read_item(RegexReader *r, int depth, Atom *atom)
+read_item(RegexReader *r, int depth, RegexAtom *atom)
 {
 	int			begin = r->out->len;
 	bool		assertion = false;
@@ -405,8 +212,8 @@ read_item(RegexReader *r, int depth, Atom *atom)
 		case '\\':
 			if (r->at[1] == 'Q')
 			{
+				r->quoted = r->at;
 				r->at += 2;
-				r->quoted = true;
 				return true;
 			}
 			if (!aggwin_regex_read_escape(r, &assertion))
@@ -437,23 +244,25 @@ read_item(RegexReader *r, int depth, Atom *atom)
 	*atom = single(begin);
 	if (assertion)
 	{
+		/* All of them hold in an empty text but \b. */
 		atom->size = 0;
-		atom->optional = 1;
-		atom->empty = atom->assertion = true;
+		atom->assertion = true;
+		atom->empty = strcmp(r->out->data + begin, "\\y") != 0;
+		atom->optional = atom->empty ? 1 : 0;
 	}
 	return true;
 }
 
 /* The next of the characters behind \Q, or \E. */
 static bool
-read_quoted(RegexReader *r, Atom *atom)
+read_quoted(RegexReader *r, RegexAtom *atom)
 {
 	int			begin = r->out->len;
 
 	if (strncmp(r->at, "\\E", 2) == 0)
 	{
 		r->at += 2;
-		r->quoted = false;
+		r->quoted = NULL;
 		return true;
 	}
 	if (!aggwin_regex_read_literal(r))
@@ -463,10 +272,10 @@ read_quoted(RegexReader *r, Atom *atom)
 }
 
 /* What one atom behind another makes. */
-static Atom
-joined(const Atom *before, const Atom *atom)
+static RegexAtom
+joined(const RegexAtom *before, const RegexAtom *atom)
 {
-	Atom		result = *before;
+	RegexAtom		result = *before;
 
 	result.size += atom->size;
 	result.repeats = Max(result.repeats, atom->repeats);
@@ -479,25 +288,25 @@ joined(const Atom *before, const Atom *atom)
 
 /* One item behind the other, to the end of the branch. */
 static bool
-read_branch(RegexReader *r, int depth, Atom *branch)
+read_branch(RegexReader *r, int depth, RegexAtom *branch)
 {
-	Atom		before = nothing;	/* everything but the atom */
-	Atom		atom = nothing;
+	RegexAtom		before = nothing;	/* everything but the atom */
+	RegexAtom		atom = nothing;
 
 	*branch = nothing;
 	r->after_repeat = false;
-	while (*r->at != '\0' && (r->quoted || (*r->at != ')' && *r->at != '|')))
+	while (*r->at != '\0' && (r->quoted != NULL || (*r->at != ')' && *r->at != '|')))
 	{
 		bool		found = false;
 		int			written = r->out->len;
-		Atom		last = atom;
+		RegexAtom		last = atom;
 
-		if (r->quoted)
+		if (r->quoted != NULL)
 		{
 			if (!read_quoted(r, &atom))
 				return false;
 		}
-		else if (!read_repeat(r, &atom, &found))
+		else if (!aggwin_regex_read_repeat(r, &atom, &found))
 			return false;
 		else if (!found && !read_item(r, depth, &atom))
 			return false;
@@ -507,7 +316,7 @@ read_branch(RegexReader *r, int depth, Atom *branch)
 		if (!found && r->out->len > written)
 			before = joined(&before, &last);
 		*branch = joined(&before, &atom);
-		if (!check_size(r, branch))
+		if (!aggwin_regex_check_size(r, branch))
 			return false;
 	}
 	return true;
@@ -515,9 +324,9 @@ read_branch(RegexReader *r, int depth, Atom *branch)
 
 /* One branch or another, to the end or a parenthesis. */
 static bool
-read_branches(RegexReader *r, int depth, Atom *whole)
+read_branches(RegexReader *r, int depth, RegexAtom *whole)
 {
-	Atom		branch;
+	RegexAtom		branch;
 
 	if (!read_branch(r, depth, whole))
 		return false;
@@ -533,7 +342,7 @@ read_branches(RegexReader *r, int depth, Atom *whole)
 		whole->optional = whole->empty && branch.empty ? whole->optional + branch.optional :
 			Max(whole->optional, branch.optional);
 		whole->empty = whole->empty || branch.empty;
-		if (!check_size(r, whole))
+		if (!aggwin_regex_check_size(r, whole))
 			return false;
 	}
 	return true;
@@ -547,9 +356,18 @@ read_branches(RegexReader *r, int depth, Atom *whole)
 bool
 aggwin_promql_regex(const char *re2, char **regex, PromError *error)
 {
+	bool		matches_empty;
+
+	return aggwin_promql_translate(re2, regex, &matches_empty, error);
+}
+
+/* Likewise; does it match the empty text, too, as which a missing label counts? */
+bool
+aggwin_promql_translate(const char *re2, char **regex, bool *matches_empty, PromError *error)
+{
 	RegexReader r = {0};
 	StringInfoData out;
-	Atom		whole;
+	RegexAtom		whole;
 	int			length = strlen(re2);
 	int			valid = pg_encoding_verifymbstr(PG_UTF8, re2, length);
 
@@ -564,10 +382,13 @@ aggwin_promql_regex(const char *re2, char **regex, PromError *error)
 	appendStringInfoString(&out, "^(?:");
 	if (!read_branches(&r, 0, &whole))
 		return false;
+	if (r.quoted != NULL)
+		return aggwin_regex_fail(&r, r.quoted, "Write \\E behind the text.", "\\Q is not closed");
 	if (*r.at == ')')
 		return aggwin_regex_fail(&r, r.at, "Write \\) if the character is meant.",
 								 "there is no parenthesis to close");
 	appendStringInfoString(&out, ")$");
 	*regex = out.data;
+	*matches_empty = whole.empty;
 	return true;
 }
