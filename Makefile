@@ -1,6 +1,7 @@
 # aggwin: streaming aggregation inside PostgreSQL
 #
-#   make, make install, make installcheck, make clean   as for every extension
+#   make, make install, make installcheck, make clean   as for every extension; the
+#                   command-line tool aggwin comes with it
 #   make check      build, install and test on private servers
 #   make demo       the same with a live demonstration   [DURATION=… RATE=…]
 #   make demo-metrics    the same with metrics of this machine, scraped each second   [DURATION=…]
@@ -17,16 +18,21 @@ EXTVERSION := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" aggwin.contr
 MODULE_big = aggwin
 # What flex and bison make; the header comes with its source.
 GENERATED = src/promql/grammar.c src/promql/scanner.c
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c) $(GENERATED)))
+PROGRAM_SOURCES = $(wildcard src/pipeline/program_*.c)
+OBJS = $(patsubst %.c,%.o,$(filter-out $(PROGRAM_SOURCES),$(sort $(wildcard src/*.c src/*/*.c) $(GENERATED))))
+SHLIB_LINK = -lyaml
 DATA_built = aggwin--$(EXTVERSION).sql
 PG_CPPFLAGS = -I$(srcdir)/src
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 
-# The language of metrics is made for programs as well, which need no server.
-PROGRAM_OBJS = $(patsubst %.c,%.program.o,$(sort $(wildcard src/promql/*.c) $(filter src/promql/%,$(GENERATED))))
+# The command-line tool, aggwin, has files of its own, and shares others with the
+# module. They are compiled for both.
+LANGUAGE_OBJS = $(patsubst %.c,%.program.o,$(sort $(wildcard src/promql/*.c) $(GENERATED)))
+PROGRAM_OBJS = $(LANGUAGE_OBJS) $(PROGRAM_SOURCES:.c=.program.o) \
+	$(patsubst %,src/pipeline/%.program.o,pipeline rules rules_check yaml_tree)
 PROGRAM_LIBS = -L$(pkglibdir) -L$(libdir) -lpgcommon -lpgport -lm
 EXTRA_CLEAN = aggwin--*.sql aggwin--*.sql.tmp $(GENERATED) src/promql/grammar.h \
-	src/*/*.program.o test/promql/read
+	src/*/*.program.o aggwin test/promql/read
 
 # In the order of the folders: what stands later may use what stands earlier.
 SQL_PARTS = $(wildcard src/core/*.sql src/window/*.sql) $(sort $(wildcard src/summary/*.sql)) \
@@ -83,11 +89,28 @@ aggwin--$(EXTVERSION).sql: $(SQL_PARTS) aggwin.control
 	$(CC) $(CFLAGS) -DFRONTEND $(CPPFLAGS) -c -o $@ $<
 
 $(PROGRAM_OBJS): $(wildcard src/*/*.h) src/promql/grammar.h
+src/pipeline/program_main.program.o: CPPFLAGS += -DAGGWIN_VERSION='"$(EXTVERSION)"'
+src/pipeline/program_main.program.o: aggwin.control
 
-test/promql/read: test/promql/read.c $(PROGRAM_OBJS)
+aggwin: $(PROGRAM_OBJS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lyaml $(PROGRAM_LIBS)
+
+test/promql/read: test/promql/read.c $(LANGUAGE_OBJS)
 	$(CC) $(CFLAGS) -DFRONTEND $(CPPFLAGS) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS)
 
-tapcheck: test/promql/read
+.PHONY: install-program uninstall-program
+all: aggwin
+install: install-program
+uninstall: uninstall-program
+
+install-program: aggwin
+	$(MKDIR_P) '$(DESTDIR)$(bindir)'
+	$(INSTALL_PROGRAM) aggwin '$(DESTDIR)$(bindir)/aggwin'
+
+uninstall-program:
+	rm -f '$(DESTDIR)$(bindir)/aggwin'
+
+tapcheck: aggwin test/promql/read
 	$(prove_installcheck)
 
 # What a variable of this file holds: make print-REGRESS

@@ -73,5 +73,6 @@ typedef struct PromExpr
 
 /* keyword.c */
 extern bool aggwin_promql_is_metric(const char *name);
+extern bool aggwin_promql_is_label(const char *name);
 
 #endif							/* AGGWIN_AST_H */

@@ -39,20 +39,35 @@ aggwin_promql_fail(PromError *error, PromPlace place, const char *hint, const ch
 	return false;
 }
 
-/* Enough of a piece of text, for a message: one line of it. */
+/*
+ * Enough of a piece of text, for a message: one line of it. Messages are shown on
+ * terminals, so what would move their cursor, or colour them, is a question mark.
+ */
 char *
 aggwin_promql_shown(const char *text, int length)
 {
-	int			end = 0;
+	StringInfoData out;
 	int			characters = 0;
 
-	while (end < length && text[end] != '\n')
+	initStringInfo(&out);
+	for (int i = 0; i < length; i++)
 	{
-		if (((unsigned char) text[end] & 0xC0) != 0x80 && characters++ == SHOWN)
+		unsigned char c = text[i];
+
+		if (c == '\n' || ((c & 0xC0) != 0x80 && characters++ == SHOWN))
+		{
+			appendStringInfoString(&out, "...");
 			break;
-		end++;
+		}
+		/* U+0080 to U+009F, too, the second byte of which is passed over. */
+		if (c == 0xC2 && i + 1 < length && (unsigned char) text[i + 1] < 0xA0)
+		{
+			i++;
+			c = 0x7F;
+		}
+		appendStringInfoChar(&out, c < ' ' || c == 0x7F ? '?' : text[i]);
 	}
-	return psprintf("%.*s%s", end, text, end < length ? "..." : "");
+	return out.data;
 }
 
 /* The place of a character in a text, whose first character is at a place itself. */

@@ -41,6 +41,23 @@ aggwin_promql_keyword(PromToken token)
 	return NAME;
 }
 
+static bool
+has_only(const char *name, bool colons)
+{
+	static const char letters[] = ":abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+
+	if (*name == '\0' || (*name >= '0' && *name <= '9'))
+		return false;
+	return name[strspn(name, colons ? letters : letters + 1)] == '\0';
+}
+
+/* Is it the name of a label? */
+bool
+aggwin_promql_is_label(const char *name)
+{
+	return has_only(name, false);
+}
+
 /*
  * Can it stand before braces? Names that are words of the language in this place,
  * inf and nan among them, which are numbers, can be matched by __name__ only.
@@ -50,10 +67,7 @@ aggwin_promql_is_metric(const char *name)
 {
 	PromToken	token = {name, strlen(name), {1, 1}};
 
-	if (token.length == 0 || (*name >= '0' && *name <= '9'))
-		return false;
-	return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_:") == token.length &&
-		aggwin_promql_keyword(token) != MODIFIER;
+	return has_only(name, true) && aggwin_promql_keyword(token) != MODIFIER;
 }
 
 /* A sign, or another operator, before what is no number. */

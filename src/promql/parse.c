@@ -64,3 +64,13 @@ aggwin_promql_parse(const char *text, PromExpr **expr, PromError *error)
 	*expr = reader.expr;
 	return true;
 }
+
+/* Read a duration alone: 1h30m, more than 0. */
+bool
+aggwin_promql_parse_duration(const char *text, int64 *milliseconds, PromError *error)
+{
+	PromToken	token = {text, strlen(text), {1, 1}};
+
+	memset(error, 0, sizeof(*error));
+	return aggwin_promql_duration(token, milliseconds, error);
+}

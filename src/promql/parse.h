@@ -13,5 +13,6 @@
 
 extern bool aggwin_promql_selector(const char *text, PromSelector *selector, PromError *error);
 extern bool aggwin_promql_parse(const char *text, PromExpr **expr, PromError *error);
+extern bool aggwin_promql_parse_duration(const char *text, int64 *milliseconds, PromError *error);
 
 #endif							/* AGGWIN_PARSE_H */

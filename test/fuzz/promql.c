@@ -1,5 +1,5 @@
 /*
- * promql.c - damaged expressions for the language of metrics, under sanitizers
+ * promql.c - damaged expressions, and files of pipelines, under sanitizers
  *
  *		promql CASES SEED
  *
@@ -7,7 +7,8 @@
  * changed, lost, added or repeated, or cut off. It lies in a block of its own size,
  * so that the sanitizer sees a read beyond it. What is refused must be so with a
  * message and a place in the text; what is accepted must be the same again when it
- * is printed and read once more. Nothing may take long.
+ * is printed and read once more. Nothing may take long. Files are damaged likewise;
+ * there it is enough that faults have messages and places.
  *
  * The parser frees nothing, as it works in a context that goes away. So the cases
  * are shared out to processes, which end before it matters.
@@ -21,6 +22,7 @@
 #include <unistd.h>
 
 #include "mb/pg_wchar.h"
+#include "pipeline/rules.h"
 #include "promql/parse.h"
 #include "promql/print.h"
 #include "promql/regex.h"
@@ -41,20 +43,26 @@ static const char *const texts[] = {
 	"m{a=~\"(?i:a|B)+?[^[:alpha:]\\\\d\\\\-z]{2,300}\\\\Qx.\\\\E(?P<n>(?m)^$)\\\\b\\\\x{e4}.*\"}",
 	"sum2(m{a=~\"((a?){20}b{3}|[a-c]*){10}(.{0,255}){3}\"}[1m])",
 };
+static const char *const files[] = {
+	"# c\n- promql: 'sum by (a) (m{x=~''(b''}[2m])'\n  as: a:2m\n- promql: \"sum(a:2m{b=\\\"c\\\"}[5m])\"\n  as: b\n",
+	"- promql: |\n    sum2 by (a) (\n      m[1h])\n  as: d\n  histogram: true\n  labels: {t: a, u: \"b\"}\n  grace: 30s\n"
+	"- as: n\n  promql: sum(d_sum[1h])\n  retention: 30d\n  max_series: 100\n  limit: 5\n  paused: false\n",
+	"\xEF\xBB\xBF---\n- {promql: sum(m[1m]), as: &x y}\n- *x\n- ? [a, [b]]\n  : !!str >-\n   c\n...\n",
+};
 static const char bytes[] = "{}[]()\"'`=!~,:#@+-*/\\|?^$. \n\t\r0123456789abmsdhwyeExQEPnNiIuU_\xc3\xa4\xff\x01";
 
 static char *
-damaged(void)
+damaged(const char *const *originals, int count)
 {
 	static char text[MAX_TEXT + 1];
-	const char *base = texts[rand() % lengthof(texts)];
+	const char *base = originals[rand() % count];
 	int			size = strlen(base);
 	char	   *result;
 
 	memcpy(text, base, size);
 	if (rand() % 4 == 0)
 	{
-		const char *other = texts[rand() % lengthof(texts)];
+		const char *other = originals[rand() % count];
 		int			at = rand() % size;
 		int			length = strlen(other);
 
@@ -195,6 +203,31 @@ check_regex(const char *text, int *accepted)
 	}
 }
 
+static void
+check_rules(const char *text, int *accepted)
+{
+	PipelineRules rules = {0};
+	bool		good = aggwin_rules_read(&rules, "file", text, strlen(text));
+
+	good = aggwin_rules_check(&rules) && good;
+	insist(good == (rules.finding_count == 0), "a fault without a finding", text);
+	for (int i = 0; i < rules.finding_count; i++)
+	{
+		const PromError *error = &rules.findings[i].error;
+
+		insist(error->message != NULL && error->line > 0 && error->column > 0, "no place", text);
+	}
+	for (int i = 0; i < rules.pipeline_count; i++)
+	{
+		char	   *as;
+		PromRule	rule;
+
+		aggwin_pipeline_part(&rules.pipelines[i], aggwin_pipeline_parts(&rules.pipelines[i]) - 1, &as, &rule);
+		(void) aggwin_promql_print_rule(&rule);
+	}
+	*accepted += good ? 1 : 0;
+}
+
 /* A process' share; the number of accepted texts goes to the pipe. */
 static void
 run_share(int cases, int seed, int output)
@@ -205,12 +238,15 @@ run_share(int cases, int seed, int output)
 	alarm(SECONDS);
 	for (int i = 0; i < cases; i++)
 	{
-		char	   *text = damaged();
+		char	   *text = damaged(texts, lengthof(texts));
+		char	   *file = damaged(files, lengthof(files));
 
 		check_expr(text, &accepted);
 		check_selector(text);
 		check_regex(text, &accepted);
+		check_rules(file, &accepted);
 		free(text);
+		free(file);
 	}
 	if (write(output, &accepted, sizeof(accepted)) != sizeof(accepted))
 		abort();
@@ -246,5 +282,5 @@ main(int argc, char **argv)
 	}
 	printf("promql: %d damaged texts, %d times accepted\n", cases, total);
 	/* Damage that spares nothing, or everything, would be no test. */
-	return total > cases / 100 && total < 2 * cases ? 0 : 1;
+	return total > cases / 100 && total < 3 * cases ? 0 : 1;
 }

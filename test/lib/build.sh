@@ -38,7 +38,7 @@ install_copy()
 {
 	local become=as_root folder writable=yes
 
-	for folder in "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)/extension"; do
+	for folder in "$("$PG_CONFIG" --pkglibdir)" "$("$PG_CONFIG" --sharedir)/extension" "$("$PG_CONFIG" --bindir)"; do
 		[ -w "$folder" ] || writable=
 	done
 	[ -z "$writable" ] || become=

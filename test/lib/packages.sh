@@ -93,6 +93,9 @@ missing_tools()
 	fi
 	type -P flex >/dev/null || echo flex
 	type -P bison >/dev/null || echo bison
+	if ! echo '#include <yaml.h>' | gcc -E -x c - >/dev/null 2>&1; then
+		echo libyaml-dev
+	fi
 	# Debian's smallest perl lacks prove, and modules that the demo uses.
 	type -P prove >/dev/null || echo perl
 	if [ "$1" = check ]; then
@@ -103,16 +106,16 @@ missing_tools()
 explain_by_hand()
 {
 	say "aggwin needs, besides make and bash:"
-	say "  a C compiler, flex and bison"
+	say "  a C compiler, flex, bison and libyaml"
 	say "  the PostgreSQL server, version $oldest_version or later, with psql and pgbench"
 	say "  its development files (pg_config, PGXS, PostgreSQL::Test::Cluster)"
 	say "  perl; for the tests with prove and IPC::Run"
 	say "Missing here: $*"
 	say "The packages, NN being the server's major version:"
-	say "  Debian, Ubuntu:   gcc libc6-dev flex bison postgresql-NN postgresql-server-dev-NN libpq-dev perl libipc-run-perl"
-	say "  Fedora, Red Hat:  gcc flex bison postgresql-server postgresql-contrib postgresql-server-devel perl-Test-Harness perl-IPC-Run"
+	say "  Debian, Ubuntu:   gcc libc6-dev flex bison libyaml-dev postgresql-NN postgresql-server-dev-NN libpq-dev perl libipc-run-perl"
+	say "  Fedora, Red Hat:  gcc flex bison libyaml-devel postgresql-server postgresql-contrib postgresql-server-devel perl-Test-Harness perl-IPC-Run"
 	say "  from postgresql.org for these: postgresqlNN-server postgresqlNN-contrib postgresqlNN-devel"
-	say "  Arch:             gcc flex bison postgresql perl perl-ipc-run"
+	say "  Arch:             gcc flex bison libyaml postgresql perl perl-ipc-run"
 	fail "Install them and run this again; PG_CONFIG=/path/to/pg_config chooses an installation."
 }
 
