@@ -192,7 +192,7 @@ read_labels(Reading *r, const YamlNode *map)
 	if (map->kind != AGGWIN_YAML_MAP)
 		return fail(r, map->place, "Write {name: value}.", "the value of \"labels\" has to be a map");
 	r->pipeline.labels = palloc(Max(map->node_count / 2, 1) * sizeof(PipelineLabel));
-	for (int i = 0; i < map->node_count; i += 2)
+	for (int i = 0; i < map->node_count && r->rules->finding_count < AGGWIN_RULES_MAX_FINDINGS; i += 2)
 	{
 		PipelineLabel label = {map->nodes[i]->text, map->nodes[i + 1]->text};
 
@@ -274,7 +274,7 @@ read_keys(Reading *r, const YamlNode *map)
 	bool		seen[lengthof(keys)] = {false};
 	bool		good = true;
 
-	for (int i = 0; i < map->node_count; i += 2)
+	for (int i = 0; i < map->node_count && r->rules->finding_count < AGGWIN_RULES_MAX_FINDINGS; i += 2)
 	{
 		const YamlNode *key = map->nodes[i];
 		int			found = 0;
@@ -364,7 +364,8 @@ aggwin_rules_read(PipelineRules *rules, const char *file, const char *text, size
 	if (root->kind != AGGWIN_YAML_LIST)
 		return fail(&r, root->place, "Begin each pipeline with a dash and a blank: - promql: ...",
 					"a list of pipelines is expected");
-	for (int i = 0; i < root->node_count; i++)
+	/* What is not told need not be found. */
+	for (int i = 0; i < root->node_count && rules->finding_count < AGGWIN_RULES_MAX_FINDINGS; i++)
 		good = read_pipeline(&r, root->nodes[i]) && good;
 	return good;
 }

@@ -39,7 +39,7 @@ place_in_string(PromToken token, const char *value, int column)
 static bool
 translate(PromReader *reader, PromMatcher *matcher, PromToken value)
 {
-	PromError	error = {0};
+	PromError	error;
 
 	if (aggwin_promql_translate(matcher->value, &matcher->regex, &matcher->takes_empty, &error))
 	{
@@ -92,7 +92,9 @@ aggwin_promql_name_selector(PromReader *reader, PromSelector *selector, PromToke
 			return aggwin_promql_fail(reader->error, selector->matchers[i].place,
 									  "Leave out the name before the braces, or this matcher.",
 									  "the metric is named twice: \"%s\" and \"%s\"",
-									  selector->metric, selector->matchers[i].value);
+									  selector->metric,
+									  aggwin_promql_shown(selector->matchers[i].value,
+														  strlen(selector->matchers[i].value)));
 	}
 	return true;
 }

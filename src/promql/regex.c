@@ -371,6 +371,7 @@ aggwin_promql_translate(const char *re2, char **regex, bool *matches_empty, Prom
 	int			length = strlen(re2);
 	int			valid = pg_encoding_verifymbstr(PG_UTF8, re2, length);
 
+	memset(error, 0, sizeof(*error));
 	initStringInfo(&out);
 	r.text = r.at = re2;
 	r.out = &out;

@@ -123,6 +123,22 @@ refused('another file in src itself', qr{^util\.c:1: only aggwin\.c lies in src 
 refused('an include of a .c file', qr{^core/guc\.c:1: includes core/wire\.c, which is no header$}m,
 	'core/wire.c' => "int x;\n", 'core/guc.c' => qq{#include "core/wire.c"\n});
 
+refused(
+	'the language includes what uses it',
+	qr{^promql/print\.c:1: promql stands below rollup}m,
+	'promql/print.c' => qq{#include "rollup/spec.h"\n});
+refused(
+	'a scanner that includes what uses it',
+	qr{^promql/scanner\.l:1: promql stands below rollup}m,
+	'promql/scanner.l' => qq{#include "rollup/spec.h"\n});
+($status, $output) = check_tree(
+	'promql/scanner.l' => "%%\n",
+	'promql/scanner.c' => "int x;\n" x 700,
+	'promql/grammar.y' => qq{#include "core/guc.h"\n},
+	'promql/grammar.c' => "int x;\n" x 700,
+	'promql/grammar.h' => "int x;\n");
+is($status, 0, 'what flex and bison made is accepted as it is') or diag($output);
+
 my $empty = File::Temp->newdir;
 $output = `"$^X" "$script" "$empty" 2>&1`;
 isnt($?, 0, 'a tree without source files is an error');

@@ -142,7 +142,7 @@ main(int argc, char **argv)
 	}
 	while (fgets(line, sizeof(line), stdin) != NULL)
 	{
-		PromError	error = {0};
+		PromError	error;
 		char	   *outcome;
 
 		prepare_line(line);
