@@ -108,7 +108,7 @@ sub timed
 sub compare
 {
 	my ($from, $to) = ("aggwin.time_bucket('1 hour', now()) - interval '5 hours'", "aggwin.time_bucket('1 hour', now()) + interval '1 hour'");
-	my $tiers = timed('tiers', "SELECT aggwin.percentile_over('@{[ SHOP ]}', '', $from, $to, 0.95)")->[0][0];
+	my $tiers = timed('tiers', "SELECT aggwin.percentile_over('@{[ SHOP ]}', '', $from, $to, 0.95, rollup => 'samples_rollup')")->[0][0];
 	my $samples = timed('samples', "SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY value) FROM aggwin.samples JOIN aggwin.series USING (series_id)
 		WHERE metric = '@{[ SHOP ]}' AND ts >= $from AND ts < $to")->[0][0];
 
@@ -209,7 +209,7 @@ sub percentiles
 	my (undef, $resolution, $width) = @_;
 	my $from = ($last - $last % $width) - (WIDTH - 1) * $width;
 	my %of = map { $_->[0] => $_ } $psql->ask("SELECT extract(epoch FROM bucket)::bigint, p95, p50, p99
-		FROM aggwin.query_metric('@{[ SHOP ]}', '', to_timestamp($from), to_timestamp($last + 1), '$resolution', by => '{}')");
+		FROM aggwin.query_metric('@{[ SHOP ]}', '', to_timestamp($from), to_timestamp($last + 1), '$resolution', by => '{}', rollup => 'samples_rollup')");
 	my @line = map { sprintf '%d', $from + $_ * $width } 0 .. WIDTH - 1;
 	my $newest = $of{ $line[-1] } or die "board: nothing of the last $resolution\n";
 

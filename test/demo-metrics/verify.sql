@@ -12,7 +12,7 @@ WITH resolution (name, width) AS (
 ), told AS MATERIALIZED (
 	SELECT r.name, q.bucket, q.series_id, q.count, q.min, q.max, round(q.sum::numeric, 6) AS sum
 	FROM resolution AS r, bounds AS b, aggwin.metrics AS m,
-		aggwin.query_metric(m.metric, '', b.first, b.last, r.name, max_points => 100000) AS q
+		aggwin.query_metric(m.metric, '', b.first, b.last, r.name, max_points => 100000, rollup => 'samples_rollup') AS q
 ), raw AS MATERIALIZED (
 	SELECT r.name, aggwin.time_bucket(r.width, s.ts) AS bucket, s.series_id, count(*) AS count,
 		min(s.value) AS min, max(s.value) AS max, round(sum(s.value)::numeric, 6) AS sum

@@ -57,8 +57,8 @@ scrape_configs:
     metric_relabel_configs: &name
       - { source_labels: [ __name__ ], target_label: of_metric }
   - job_name: live
-    scrape_interval: 500ms
-    scrape_timeout: 500ms
+    scrape_interval: 300ms
+    scrape_timeout: 300ms
     metrics_path: /live
     static_configs: [ { targets: [ "$target" ] } ]
     metric_relabel_configs: *name
@@ -346,9 +346,8 @@ sub answers
 	my @columns = $function eq 'query_metric' ? qw(count min max sum avg p50 p95 p99) : qw(increase rate resets);
 	my %answer;
 
-	for ($psql->rows("SELECT m.metric || ' ' || q.labels, extract(epoch FROM bucket)::bigint, " . join(', ', @columns)
-		. " FROM (SELECT DISTINCT metric FROM aggwin.series) AS m,
-			aggwin.$function(m.metric, '', to_timestamp($from), to_timestamp($to), '$resolution') AS q"))
+	for ($psql->rows("SELECT (labels ->> '__name__') || ' ' || (labels - '__name__'), extract(epoch FROM bucket)::bigint, "
+		. join(', ', @columns) . " FROM aggwin.$function('{job=~\"timed|live\"}', '', to_timestamp($from), to_timestamp($to), '$resolution')"))
 	{
 		my ($series, $bucket, @values) = reverse map { scalar reverse } split /\|/, reverse($_), @columns + 2;
 		my $key = our_key($series);
@@ -447,7 +446,7 @@ my %theirs;
 
 for my $state ('partly folded', 'folded')
 {
-	for my $of ([ '1m', 60 ], [ '5m', 300 ], [ '1h', 3600 ], [ '15 minutes', 900 ])
+	for my $of ([ '1m', 60 ], $state eq 'folded' ? ([ '5m', 300 ], [ '1h', 3600 ]) : (), [ '15 minutes', 900 ])
 	{
 		my ($resolution, $width) = @$of;
 		my ($start, $stop) = ($width * floor($from / $width), $width * floor($whole_to / $width + 1));

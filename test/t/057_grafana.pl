@@ -45,6 +45,10 @@ SQL
 
 # Grafana ----------------------------------------------------------------------
 
+# It has a role that may read, as doc/grafana.md makes it.
+my ($grants) = slurp_file("$FindBin::RealBin/../../doc/grafana.md") =~ /^(CREATE ROLE grafana.*?)^```/ms;
+$node->safe_psql('postgres', $grants);
+
 # What a variable is replaced by: it has one value, or a list.
 sub with_variables
 {
@@ -101,7 +105,7 @@ sub interval_of
 sub ask
 {
 	my ($sql) = @_;
-	my ($status, $out, $error) = $node->psql('postgres', $sql);
+	my ($status, $out, $error) = $node->psql('postgres', $sql, connstr => $node->connstr('postgres') . ' user=grafana');
 	return $status ? (undef, $error) : ([ split /\n/, $out ], '');
 }
 
@@ -168,7 +172,7 @@ for my $name (sort keys %variable)
 
 my $numbers = qr/^(?:bigint|integer|smallint|double precision|real|numeric)$/;
 my $queries = 0;
-my $now = time;
+my $now = time + 1;
 
 for my $panel (@panels)
 {
