@@ -3,7 +3,7 @@
 #
 # What is shown comes from query_metric() and query_counter(), but for the line of the
 # last minute, which is of single samples. Every few seconds the samples themselves are
-# asked for a percentile of six hours, too; the board stops with an error if the tiers'
+# asked for a percentile of a day, too; the board stops with an error if the tiers'
 # answer is not within the error that histograms promise. With --live the board is
 # redrawn in place; without, plain boards follow each other. At the end the number of
 # samples sent is written to the progress file.
@@ -57,7 +57,7 @@ for (my $tick = 0; $tick <= $opt{duration}; $tick++)
 }
 $psql->close or die "board: psql ended badly\n";
 print "\n" if $opt{live};
-printf "demo: p95 of six hours, median read: tiers %.1f ms, samples %.1f ms (%.1f times)\n",
+printf "demo: p95 of a day, median read: tiers %.1f ms, samples %.1f ms (%.1f times)\n",
   median('tiers'), median('samples'), median('samples') / median('tiers');
 open my $progress, '>', $opt{progress} or die "board: $opt{progress}: $!\n";
 print $progress "$sent $pages\n";
@@ -107,12 +107,12 @@ sub timed
 # Whole hours, so that both are asked for the same samples.
 sub compare
 {
-	my ($from, $to) = ("aggwin.time_bucket('1 hour', now()) - interval '5 hours'", "aggwin.time_bucket('1 hour', now()) + interval '1 hour'");
+	my ($from, $to) = ("aggwin.time_bucket('1 hour', now()) - interval '23 hours'", "aggwin.time_bucket('1 hour', now()) + interval '1 hour'");
 	my $tiers = timed('tiers', "SELECT aggwin.percentile_over('@{[ SHOP ]}', '', $from, $to, 0.95, rollup => 'samples_rollup')")->[0][0];
 	my $samples = timed('samples', "SELECT percentile_disc(0.95) WITHIN GROUP (ORDER BY value) FROM aggwin.samples JOIN aggwin.series USING (series_id)
 		WHERE metric = '@{[ SHOP ]}' AND ts >= $from AND ts < $to")->[0][0];
 
-	die "board: p95 of six hours: $tiers by tiers, $samples of the samples\n"
+	die "board: p95 of a day: $tiers by tiers, $samples of the samples\n"
 	  if abs($tiers - $samples) > ERROR * $samples;
 	return;
 }

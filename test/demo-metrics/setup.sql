@@ -1,4 +1,4 @@
--- setup.sql - metrics, and what a shop's response times were in the last six hours
+-- setup.sql - metrics, and what a shop's response times were in the last day
 --
 -- psql variables: labels (of the shop's series).
 --
@@ -19,11 +19,13 @@ $$ LANGUAGE sql;
 
 INSERT INTO aggwin.sample_input (metric, labels, ts, value)
 SELECT 'shop_response_seconds', :'labels'::jsonb || jsonb_build_object('page', p.name), at, response_seconds(at, p.n::integer)
-FROM generate_series(now() - interval '6 hours', now() - interval '1 second', interval '1 second') AS at,
+FROM generate_series(now() - interval '1 day', now() - interval '1 second', interval '1 second') AS at,
 	unnest('{/,/search,/buy}'::text[]) WITH ORDINALITY AS p (name, n);
 
--- Boundaries of its own, to draw a distribution; the worker folds what the default
--- rollup of metrics has every few seconds, too.
+-- Boundaries of its own, to draw a distribution. All is folded every few seconds, for the
+-- worker to be seen at work.
 SELECT aggwin.create_metric_rollup('shop_seconds', 'shop_response_seconds',
 	bounds => '{0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1}', refresh_interval => '2 seconds');
 SELECT aggwin.alter_rollup('samples_rollup', refresh_interval => '2 seconds');
+SELECT aggwin.set_tier(rollup, refresh_interval => '4 seconds')
+FROM aggwin.rollup_status WHERE tier > '1 minute';

@@ -63,7 +63,7 @@ SKIP:
 	like($out, qr/^ busy .*[▁▂▃▄▅▆▇█].* processors$/m, 'processors');
 	like($out, qr/^ 5 minutes .* p95 \d+ p99 \d+ ms$/m, 'percentiles by tier');
 	like($out, qr/^ +0\.5 \.\. +1 +\d+/m, 'a distribution');
-	like($out, qr/^demo: p95 of six hours, median read: tiers/m, 'what reading costs');
+	like($out, qr/^demo: p95 of a day, median read: tiers/m, 'what reading costs');
 	unlike($out, qr/uninitialized|error/i, 'without a complaint') or diag $out;
 }
 
