@@ -37,7 +37,7 @@ my $rolled = rolled_up('rolled');
 sub refresh
 {
 	my ($session) = @_;
-	$session->ask(q{SELECT aggwin.refresh('samples_rollup')});
+	$session->ask(q{SELECT aggwin.refresh('samples_rollup_1h')});
 }
 
 # A thousand series, a sample of each in a second, from three days ago on. Sample
@@ -194,7 +194,7 @@ note('backfill: %d samples of %d series, an hour: COPY %.0f s, fold %.1f s, %.0f
 	$sent, SERIES, $copied, $folded, $sent / ($copied + $folded));
 $later = seconds_of(sub {
 	$hour->ask(q{SELECT aggwin.create_metric_rollup('later')});
-	$hour->ask(q{SELECT aggwin.refresh('later')}) });
+	$hour->ask(q{SELECT aggwin.refresh('later_1h')}) });
 note('backfill: another rollup of these samples, from all of them: %.0f s', $later);
 note('%d minutes of series compared: equal', same_counts($hour, 'an hour'));
 

@@ -296,7 +296,7 @@ my $samples = 0;
 for my $k (0 .. PAGES * 2 / 3)
 {
 	$samples += ingest_page($k);
-	$psql->value(q{SELECT aggwin.refresh('samples_rollup')}) if $k % 13 == 12;
+	$psql->value(q{SELECT aggwin.refresh('samples_rollup_1h')}) if $k % 13 == 12;
 }
 my @rest = (PAGES * 2 / 3 + 1 .. PAGES - 1);
 while (@rest)
@@ -466,7 +466,7 @@ for my $state ('partly folded', 'folded')
 		my @wrong = grep { !close_enough($_->{rate}, $_->{increase} / $width, RELATIVE) } map { values %$_ } values %{ finite($counters) };
 		is(scalar @wrong, 0, "$name: rate is the increase per second");
 	}
-	$psql->value(q{SELECT aggwin.refresh('samples_rollup')});
+	$psql->value(q{SELECT aggwin.refresh('samples_rollup_1h')});
 }
 
 sub finite

@@ -39,7 +39,7 @@ SELECT aggwin.ingest_text(text, ts, jsonb_build_object('job', 'the "shop''s"', '
 SELECT aggwin.ingest('node_load1', '{"job": "other", "instance": "c:9100"}', now(), 99);
 -- refused, and a part that is not folded
 SELECT aggwin.ingest('node_load1', '{"job": "other", "instance": "c:9100"}', now() + interval '1 year', 1);
-SELECT aggwin.refresh('samples_rollup');
+SELECT aggwin.refresh('samples_rollup_1h');
 SELECT aggwin.ingest('node_load1', '{"job": "other", "instance": "c:9100"}', now() - interval '1 minute', 98);
 SQL
 
