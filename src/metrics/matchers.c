@@ -50,8 +50,8 @@ add_matcher(Matchers *matchers, const char *label, PromMatch match, const char *
 }
 
 /* From the language's encoding to the database's. */
-static char *
-from_utf8(const char *string)
+char *
+aggwin_from_utf8(const char *string)
 {
 	return string == NULL ? NULL : pg_any_to_server(string, strlen(string), PG_UTF8);
 }
@@ -68,17 +68,17 @@ aggwin_add_selector(Matchers *matchers, const char *argument, text *selector)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("argument \"%s\", line %d, column %d: %s", argument, error.line, error.column,
-						from_utf8(error.message)),
+						aggwin_from_utf8(error.message)),
 				 errdetail("It is: %s", text),
-				 error.hint ? errhint("%s", from_utf8(error.hint)) : 0));
+				 error.hint ? errhint("%s", aggwin_from_utf8(error.hint)) : 0));
 	if (parsed.metric != NULL)
-		add_matcher(matchers, AGGWIN_NAME_LABEL, PROM_EQUAL, from_utf8(parsed.metric), NULL);
+		add_matcher(matchers, AGGWIN_NAME_LABEL, PROM_EQUAL, aggwin_from_utf8(parsed.metric), NULL);
 	for (int i = 0; i < parsed.matcher_count; i++)
 	{
 		PromMatcher *matcher = &parsed.matchers[i];
 
-		add_matcher(matchers, matcher->label, matcher->match, from_utf8(matcher->value),
-					from_utf8(matcher->regex));
+		add_matcher(matchers, matcher->label, matcher->match, aggwin_from_utf8(matcher->value),
+					aggwin_from_utf8(matcher->regex));
 	}
 }
 

@@ -20,6 +20,7 @@ typedef struct Matchers
 extern void aggwin_matchers_init(Matchers *matchers);
 extern void aggwin_add_selector(Matchers *matchers, const char *argument, text *selector);
 extern void aggwin_add_labels(Matchers *matchers, Jsonb *labels);
+extern char *aggwin_from_utf8(const char *string);
 extern bool aggwin_looks_like_json(const char *text);
 
 #endif							/* AGGWIN_MATCHERS_H */

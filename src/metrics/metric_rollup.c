@@ -21,6 +21,8 @@
 #include "commands/defrem.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "metrics/matchers.h"
 #include "metrics/names.h"
 #include "miscadmin.h"
 #include "promql/regex.h"
@@ -28,6 +30,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
@@ -69,18 +72,23 @@ static const char *const create_args[] = {
 	"name", "metrics", NULL, NULL, NULL, "bucket", "tiers", "refresh_interval", "with_data"
 };
 
-/* An argument as SQL, NULL if it is NULL. */
+/* An argument as SQL, NULL if it is NULL. It is exact, whatever the session shows of numbers. */
 static char *
 literal(FunctionCallInfo fcinfo, int number, Oid type)
 {
+	int			guc_level;
 	Oid			output;
 	bool		is_varlena;
+	char	   *text;
 
 	if (PG_ARGISNULL(number))
 		return NULL;
+	guc_level = NewGUCNestLevel();
+	aggwin_pin("extra_float_digits", "1");
 	getTypeOutputInfo(type, &output, &is_varlena);
-	return psprintf("%s::%s", quote_literal_cstr(OidOutputFunctionCall(output, PG_GETARG_DATUM(number))),
-					format_type_be(type));
+	text = OidOutputFunctionCall(output, PG_GETARG_DATUM(number));
+	AtEOXact_GUC(false, guc_level);
+	return psprintf("%s::%s", quote_literal_cstr(text), format_type_be(type));
 }
 
 static void
@@ -111,16 +119,17 @@ check_labels(FunctionCallInfo fcinfo, int number, const char *argument)
 static char *
 name_pattern(const char *metrics)
 {
-	PromError	error;
+	PromError	error = {0};
 	char	   *pattern;
 
-	if (!aggwin_promql_regex(metrics, &pattern, &error))
+	if (!aggwin_promql_regex(pg_server_to_any(metrics, strlen(metrics), PG_UTF8), &pattern, &error))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_REGULAR_EXPRESSION),
-				 errmsg("argument \"metrics\", column %d: %s", error.column, error.message),
+				 errmsg("argument \"metrics\", column %d: %s", error.column,
+						aggwin_from_utf8(error.message)),
 				 errdetail("It is: %s", metrics),
-				 error.hint ? errhint("%s", error.hint) : 0));
-	return pattern;
+				 error.hint ? errhint("%s", aggwin_from_utf8(error.hint)) : 0));
+	return aggwin_from_utf8(pattern);
 }
 
 static char *
