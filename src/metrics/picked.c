@@ -13,21 +13,11 @@
 #include "metrics/names.h"
 #include "miscadmin.h"
 #include "nodes/value.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
-
-static void
-check_may_read_series(const MetricTables *tables)
-{
-	AclResult	result = pg_class_aclcheck(tables->series, GetUserId(), ACL_SELECT);
-
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_TABLE, "series");
-}
 
 static void
 read_matchers(FunctionCallInfo fcinfo, const PickedArgs *args, Matchers *matchers)
@@ -190,7 +180,7 @@ aggwin_pick(FunctionCallInfo fcinfo, const PickedArgs *args, bool each_series, P
 	Sandbox		saved;
 
 	aggwin_metric_tables(&picked->tables);
-	check_may_read_series(&picked->tables);
+	aggwin_check_may_read_series(&picked->tables);
 	read_range(fcinfo, args, &picked->range);
 	read_matchers(fcinfo, args, &matchers);
 	needs.labels = named_labels(&matchers, by);

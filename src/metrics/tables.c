@@ -27,9 +27,11 @@
 #include "core/spi_util.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/rls.h"
 #include "utils/snapmgr.h"
 
 /* Look them up; false if they are not there. */
@@ -57,6 +59,29 @@ aggwin_metric_tables(MetricTables *tables)
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("metrics are not enabled in this database"),
 				 errhint("Run SELECT aggwin.enable_metrics().")));
+}
+
+/* May the current user read all series? */
+bool
+aggwin_may_read_series(const MetricTables *tables)
+{
+	return pg_class_aclcheck(tables->series, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
+		check_enable_rls(tables->series, InvalidOid, true) != RLS_ENABLED;
+}
+
+/* An error if not. What is asked of metrics is read as the owner, past policies. */
+void
+aggwin_check_may_read_series(const MetricTables *tables)
+{
+	if (aggwin_may_read_series(tables))
+		return;
+	if (pg_class_aclcheck(tables->series, GetUserId(), ACL_SELECT) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, "series");
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("row-level security keeps series from you"),
+			 errdetail("Questions about metrics are answered for those who may read all of aggwin.series."),
+			 errhint("Have a function of the owner's ask, which adds the labels that you may see.")));
 }
 
 /*

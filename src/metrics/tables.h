@@ -19,6 +19,8 @@ typedef struct MetricTables
 
 extern bool aggwin_find_metric_tables(MetricTables *tables);
 extern void aggwin_metric_tables(MetricTables *tables);
+extern bool aggwin_may_read_series(const MetricTables *tables);
+extern void aggwin_check_may_read_series(const MetricTables *tables);
 extern void aggwin_become_owner(Sandbox *saved, const MetricTables *tables);
 extern void aggwin_lock_creation(const MetricTables *tables);
 extern uint64 aggwin_run_latest(SPIPlanPtr *plan, const char *sql, int expected, int count,
