@@ -10,8 +10,10 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/guc.h"
@@ -20,7 +22,6 @@
 #include "metrics/tables.h"
 #include "miscadmin.h"
 #include "regex/regex.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -30,6 +31,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/uuid.h"
 
 PG_FUNCTION_INFO_V1(aggwin_series_group);
@@ -45,6 +47,9 @@ typedef struct GroupEntry
 
 /* Bytes that an entry takes, about. */
 #define ENTRY_SIZE 64
+
+/* Entries that a way to group has room for from the beginning. */
+#define FIRST_ENTRIES 256
 
 /* A way to group: the arguments but the series. NULL: none. */
 typedef struct Grouping
@@ -122,10 +127,11 @@ find_grouping(text *metrics, ArrayType *keep, ArrayType *drop)
 	found->keep = copy_bytes(keep);
 	found->drop = copy_bytes(drop);
 	control.hcxt = memory;
-	found->series = hash_create("aggwin groups of series", 1024, &control,
+	found->series = hash_create("aggwin groups of series", FIRST_ENTRIES, &control,
 								HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 	found->next = groupings;
 	groupings = found;
+	entries += FIRST_ENTRIES;
 	MemoryContextSwitchTo(old);
 	return found;
 }
@@ -170,6 +176,39 @@ group_of(const Grouping *grouping, text *metric, Jsonb *labels, GroupEntry *entr
 	memcpy(entry->group.data, key->hash, UUID_LEN);
 }
 
+/* A column of aggwin.series, which its owner may have altered. */
+static AttrNumber
+series_column(const char *name)
+{
+	AttrNumber	column = get_attnum(series_relid, name);
+
+	if (column == InvalidAttrNumber)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("table aggwin.series has no column \"%s\" any more", name),
+				 errhint("Give the column its name back by ALTER TABLE.")));
+	return column;
+}
+
+/* The primary key, if it is what it was made as; InvalidOid if not. */
+static Oid
+series_index(Relation series, AttrNumber column)
+{
+	Oid			index = compat_primary_key(series);
+
+	if (OidIsValid(index))
+	{
+		HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
+
+		if (!HeapTupleIsValid(tuple))
+			return InvalidOid;
+		if (((Form_pg_index) GETSTRUCT(tuple))->indkey.values[0] != column)
+			index = InvalidOid;
+		ReleaseSysCache(tuple);
+	}
+	return index;
+}
+
 /*
  * Read a series by its number. Whatever snapshot the query has: series whose
  * samples it sees have been committed, or made by this transaction.
@@ -178,25 +217,72 @@ static bool
 read_series(const Grouping *grouping, int64 series_id, GroupEntry *entry)
 {
 	Relation	series = table_open(series_relid, AccessShareLock);
-	TupleDesc	desc = RelationGetDescr(series);
+	AttrNumber	number = series_column("series_id");
+	Oid			index = series_index(series, number);
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tuple;
 
-	ScanKeyInit(&key, get_attnum(series_relid, "series_id"), BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series_id));
-	scan = systable_beginscan(series, compat_primary_key(series), true, SnapshotSelf, 1, &key);
+	ScanKeyInit(&key, number, BTEqualStrategyNumber, F_INT8EQ, Int64GetDatum(series_id));
+	scan = systable_beginscan(series, index, OidIsValid(index), SnapshotSelf, 1, &key);
 	tuple = systable_getnext(scan);
 	if (HeapTupleIsValid(tuple))
 	{
-		bool		isnull;
-		Datum		metric = heap_getattr(tuple, get_attnum(series_relid, "metric"), desc, &isnull);
-		Datum		labels = heap_getattr(tuple, get_attnum(series_relid, "labels"), desc, &isnull);
+		TupleDesc	desc = RelationGetDescr(series);
+		bool		no_metric;
+		bool		no_labels;
+		Datum		metric = heap_getattr(tuple, series_column("metric"), desc, &no_metric);
+		Datum		labels = heap_getattr(tuple, series_column("labels"), desc, &no_labels);
 
-		group_of(grouping, DatumGetTextPP(metric), DatumGetJsonbP(labels), entry);
+		if (no_metric || no_labels)
+			tuple = NULL;
+		else
+			group_of(grouping, DatumGetTextPP(metric), DatumGetJsonbP(labels), entry);
 	}
 	systable_endscan(scan);
 	table_close(series, NoLock);
 	return HeapTupleIsValid(tuple);
+}
+
+/*
+ * May the current user read a rollup that groups as the arguments say? Its view,
+ * too, asks for the groups of samples that are not folded, as whoever reads it.
+ */
+static bool
+may_read_view(FunctionCallInfo fcinfo, const MetricTables *tables)
+{
+	Oid			types[] = {TEXTOID, TEXTARRAYOID, TEXTARRAYOID, NAMEOID};
+	Datum		values[lengthof(types)] = {0};
+	char		nulls[lengthof(types) + 1] = "    ";
+	const char *user = GetUserNameFromId(GetUserId(), false);
+	bool		may;
+	Sandbox		saved;
+
+	for (int i = 0; i < 3; i++)
+	{
+		if (i + 1 < PG_NARGS() && !PG_ARGISNULL(i + 1))
+			values[i] = PG_GETARG_DATUM(i + 1);
+		else
+			nulls[i] = 'n';
+	}
+	values[3] = DirectFunctionCall1(namein, CStringGetDatum(user));
+	aggwin_spi_connect();
+	aggwin_become_owner(&saved, tables);
+	/* series_matches() knows nothing of labels. */
+	if (SPI_execute_with_args(psprintf("SELECT FROM aggwin.metric_rollup AS m"
+									   " JOIN aggwin.rollup AS r ON r.view = m.view"
+									   " LEFT JOIN aggwin.tier AS t ON t.rollup_id = r.rollup_id"
+									   " WHERE m.pattern IS NOT DISTINCT FROM $1%s"
+									   " AND (has_table_privilege($4, m.view, 'SELECT')"
+									   " OR has_table_privilege($4, t.view, 'SELECT'))",
+									   PG_NARGS() < 4 ? "" : " AND m.keep IS NOT DISTINCT FROM $2"
+									   " AND m.drop IS NOT DISTINCT FROM $3"),
+							  lengthof(types), types, values, nulls, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "could not read aggwin.metric_rollup");
+	may = SPI_processed > 0;
+	aggwin_sandbox_leave(&saved);
+	aggwin_spi_finish();
+	return may;
 }
 
 /*
@@ -214,12 +300,10 @@ find_entry(FunctionCallInfo fcinfo, ArrayType *keep, ArrayType *drop)
 	if (fcinfo->flinfo->fn_extra == NULL)
 	{
 		MetricTables tables;
-		AclResult	result;
 
 		aggwin_metric_tables(&tables);
-		result = pg_class_aclcheck(tables.series, GetUserId(), ACL_SELECT);
-		if (result != ACLCHECK_OK)
-			aclcheck_error(result, OBJECT_TABLE, "series");
+		if (!aggwin_may_read_series(&tables) && !may_read_view(fcinfo, &tables))
+			aggwin_check_may_read_series(&tables);
 		forget_if_outdated(tables.series);
 		fcinfo->flinfo->fn_extra = fcinfo->flinfo;
 	}
