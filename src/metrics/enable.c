@@ -6,12 +6,14 @@
 #include "postgres.h"
 
 #include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "core/spi_util.h"
 #include "fmgr.h"
 #include "metrics/tables.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -19,6 +21,7 @@
 
 PG_FUNCTION_INFO_V1(aggwin_enable_metrics);
 PG_FUNCTION_INFO_V1(aggwin_series_change);
+PG_FUNCTION_INFO_V1(aggwin_series_gone);
 
 static const char *const creation[] = {
 	"CREATE TABLE aggwin.metric ("
@@ -52,6 +55,15 @@ static const char *const creation[] = {
 	"CREATE TRIGGER aggwin_series_change BEFORE UPDATE OR DELETE OR TRUNCATE ON aggwin.series"
 	" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.series_change()",
 	"ALTER TABLE aggwin.series ENABLE ALWAYS TRIGGER aggwin_series_change",
+	"CREATE TRIGGER aggwin_series_deleted AFTER DELETE ON aggwin.series REFERENCING OLD TABLE AS gone"
+	" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.series_gone()",
+	"CREATE TRIGGER aggwin_series_updated AFTER UPDATE ON aggwin.series"
+	" REFERENCING OLD TABLE AS gone NEW TABLE AS come"
+	" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.series_gone()",
+	"CREATE TRIGGER aggwin_series_truncated AFTER TRUNCATE ON aggwin.series"
+	" FOR EACH STATEMENT EXECUTE FUNCTION aggwin.series_gone()",
+	"ALTER TABLE aggwin.series ENABLE ALWAYS TRIGGER aggwin_series_deleted,"
+	" ENABLE ALWAYS TRIGGER aggwin_series_updated, ENABLE ALWAYS TRIGGER aggwin_series_truncated",
 
 	"CREATE TABLE aggwin.samples ("
 	" series_id bigint NOT NULL,"
@@ -165,5 +177,78 @@ aggwin_series_change(PG_FUNCTION_ARGS)
 	aggwin_metric_tables(&tables);
 	LockRelationOid(tables.samples, ShareRowExclusiveLock);
 	CacheInvalidateRelcacheByRelid(RelationGetRelid(trigger->tg_relation));
+	return PointerGetDatum(NULL);
+}
+
+/*
+ * Rollups that ask what a series is, and the time in which they have samples of
+ * those that were changed: all if aggwin.series was emptied.
+ */
+static const char *
+affected_sql(TriggerEvent event)
+{
+	static const char grouped[] = " FROM aggwin.metric_rollup AS m JOIN aggwin.rollup AS r ON r.view = m.view";
+	static const char grouping[] = " coalesce(m.pattern, m.keep::text, m.drop::text) IS NOT NULL";
+
+	if (TRIGGER_FIRED_BY_TRUNCATE(event))
+		return psprintf("SELECT m.view::oid, '-infinity'::timestamptz, 'infinity'::timestamptz%s WHERE%s",
+						grouped, grouping);
+	return psprintf("SELECT m.view::oid, min(t.low), max(t.high) + interval '1 us'%s CROSS JOIN gone AS g"
+					" CROSS JOIN LATERAL (SELECT min(p.ts) AS low, max(p.ts) AS high"
+					" FROM aggwin.samples AS p WHERE p.series_id = g.series_id) AS t"
+					" WHERE%s AND t.low IS NOT NULL AND %s GROUP BY 1", grouped, grouping,
+					TRIGGER_FIRED_BY_DELETE(event)
+					? "(m.pattern IS NULL OR g.metric ~ m.pattern COLLATE \"C\")"
+					: "NOT EXISTS (SELECT FROM come AS c WHERE c.series_id = g.series_id"
+					" AND c.metric = g.metric AND c.labels = g.labels)");
+}
+
+/*
+ * aggwin.series_gone(): trigger after series were changed or deleted. Rollups that
+ * have put their samples in a group do not see that these are in another one, or
+ * none, so they compute anew the time in which there are such samples.
+ */
+Datum
+aggwin_series_gone(PG_FUNCTION_ARGS)
+{
+	TriggerData *trigger = (TriggerData *) fcinfo->context;
+	MetricTables tables;
+	Sandbox		saved;
+	const char *sql;
+	SPITupleTable *affected;
+	uint64		count;
+
+	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event))
+		ereport(ERROR,
+				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+				 errmsg("aggwin.series_gone() can only be the trigger that aggwin makes")));
+	aggwin_metric_tables(&tables);
+	aggwin_spi_connect();
+	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
+		elog(ERROR, "could not register the rows of the trigger");
+	sql = affected_sql(trigger->tg_event);
+	aggwin_become_owner(&saved, &tables);
+	count = aggwin_spi_run(sql, SPI_OK_SELECT);
+	aggwin_sandbox_leave(&saved);
+	affected = SPI_tuptable;
+	for (uint64 i = 0; i < count; i++)
+	{
+		Oid			types[] = {REGCLASSOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+		Datum		values[lengthof(types)];
+		bool		isnull;
+		Oid			owner;
+
+		for (int j = 0; j < lengthof(types); j++)
+			values[j] = SPI_getbinval(affected->vals[i], affected->tupdesc, j + 1, &isnull);
+		owner = aggwin_relation_owner(DatumGetObjectId(values[0]));
+		/* As when it was made; the table says what its owner writes in it. */
+		if (!OidIsValid(owner) || !has_privs_of_role(owner, tables.owner))
+			continue;
+		aggwin_sandbox_enter(&saved, owner, true);
+		aggwin_spi_run_args("SELECT aggwin.invalidate($1, nullif($2, '-infinity'), nullif($3, 'infinity'))",
+							SPI_OK_SELECT, lengthof(types), types, values, NULL);
+		aggwin_sandbox_leave(&saved);
+	}
+	aggwin_spi_finish();
 	return PointerGetDatum(NULL);
 }

@@ -98,6 +98,11 @@ CREATE FUNCTION aggwin.series_change() RETURNS trigger
 COMMENT ON FUNCTION aggwin.series_change() IS 'private: trigger that has sessions forget what they know of series';
 REVOKE ALL ON FUNCTION aggwin.series_change() FROM PUBLIC;
 
+CREATE FUNCTION aggwin.series_gone() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_series_gone';
+COMMENT ON FUNCTION aggwin.series_gone() IS 'private: trigger that has rollups group samples anew whose series were changed or deleted';
+REVOKE ALL ON FUNCTION aggwin.series_gone() FROM PUBLIC;
+
 -- Rollups ------------------------------------------------------------------
 
 CREATE FUNCTION aggwin.create_metric_rollup(
