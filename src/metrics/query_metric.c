@@ -9,6 +9,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
@@ -140,27 +141,60 @@ aggwin_query_metric(PG_FUNCTION_ARGS)
 }
 
 /*
- * The last value of each series before the range, as SQL: from the samples, or
- * from the rollup where these are gone.
+ * The end of what the rollup knows alone, of the time before the range: where
+ * partitions have gone, or rows may have been deleted.
+ */
+static char *
+horizon_sql(const Picked *picked)
+{
+	return psprintf("SELECT coalesce(max(least(coalesce(upper(s.span), 'infinity'), $1)), '-infinity') AS ts"
+					" FROM (SELECT unnest(i.spans) AS span FROM %s AS i WHERE i.kind IN ('f', 's')) AS s"
+					" WHERE coalesce(lower(s.span), '-infinity') < $1", picked->range.names.invalid);
+}
+
+/*
+ * What the tiers say of the last value before the range. Those above the one that
+ * answers may know what has expired in it.
+ */
+static char *
+kept_values_sql(const Picked *picked)
+{
+	RangeQuery	earlier = picked->range;
+	const Tier *own = aggwin_tier(&earlier.names, earlier.level);
+	StringInfoData s;
+
+	initStringInfo(&s);
+	for (int i = picked->range.level; i <= aggwin_top_level(&earlier.names); i++)
+	{
+		earlier.level = i;
+		earlier.shown = *aggwin_tier(&earlier.names, i);
+		if (!equal(aggwin_tier_keys(earlier.spec, &earlier.shown), aggwin_tier_keys(earlier.spec, own)))
+			break;
+		appendStringInfo(&s, " UNION ALL SELECT q.series_id, aggwin.last_time(q.counter), aggwin.last_val(q.counter)"
+						 " FROM (%s) AS q WHERE q.counter IS NOT NULL",
+						 aggwin_range_answer(&earlier, "'-infinity'::timestamptz",
+											 aggwin_sql_bucket(earlier.spec, &earlier.shown, "$1"),
+											 " AND %1$s.k1 = ANY (ARRAY(SELECT unnest($3) EXCEPT"
+											 " SELECT k.series_id FROM kept AS k, horizon AS h WHERE k.ts >= h.ts))"));
+	}
+	return s.data;
+}
+
+/*
+ * The last value of each series before the range, as SQL: from the samples, and
+ * from the rollup where later ones may be gone.
  */
 static char *
 before_sql(const Picked *picked)
 {
-	RangeQuery	earlier = picked->range;
-
-	earlier.shown = *aggwin_tier(&earlier.names, earlier.level);
-	return psprintf("kept AS MATERIALIZED ("
-					"SELECT i.series_id, l.value FROM unnest($3) AS i(series_id), LATERAL ("
-					"SELECT p.value FROM aggwin.samples AS p"
+	return psprintf("horizon AS MATERIALIZED (%s), kept AS MATERIALIZED ("
+					"SELECT i.series_id, l.ts, l.value FROM unnest($3) AS i(series_id), LATERAL ("
+					"SELECT p.ts, p.value FROM aggwin.samples AS p"
 					" WHERE p.series_id = i.series_id AND p.ts < $1 AND abs(p.value) < 'Infinity'"
 					" ORDER BY p.ts DESC LIMIT 1) AS l"
-					"), before AS ("
-					"SELECT k.series_id, k.value FROM kept AS k UNION ALL"
-					" (SELECT DISTINCT ON (q.series_id) q.series_id, aggwin.last_val(q.counter)"
-					" FROM (%s) AS q WHERE q.counter IS NOT NULL ORDER BY q.series_id, q.bucket DESC))",
-					aggwin_range_answer(&earlier, "'-infinity'::timestamptz", "$1",
-										" AND %1$s.k1 = ANY (ARRAY(SELECT unnest($3)"
-										" EXCEPT SELECT k.series_id FROM kept AS k))"));
+					"), before AS (SELECT DISTINCT ON (a.series_id) a.series_id, a.value FROM ("
+					"SELECT k.series_id, k.ts, k.value FROM kept AS k%s) AS a ORDER BY a.series_id, a.ts DESC)",
+					horizon_sql(picked), kept_values_sql(picked));
 }
 
 /*
