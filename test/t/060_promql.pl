@@ -9,37 +9,13 @@ use strict;
 use warnings;
 use utf8;
 use FindBin;
-use IPC::Run;
+use lib "$FindBin::RealBin/../lib";
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use Aggwin::Promql;
 
-my $folder = "$FindBin::RealBin/../promql";
-
-sub bytes
-{
-	my ($text) = @_;
-	utf8::encode($text);
-	return $text;
-}
-
-# The outcomes of texts, by the program of the tests.
-sub outcomes
-{
-	my ($what, @texts) = @_;
-	my $input = bytes(join '', map { s/\n/␤/gr . "\n" } @texts);
-	my ($output, $error) = ('', '');
-
-	IPC::Run::run([ "$folder/read", $what ], '<', \$input, '>', \$output, '2>', \$error)
-	  or die "read $what: $error";
-	utf8::decode($output);
-	my @outcomes = split /\n/, $output, -1;
-	pop @outcomes;
-	die 'as many outcomes as texts' if @outcomes != @texts;
-	return @outcomes;
-}
-
-for my $file (sort glob "$folder/*.cases")
+for my $file (sort glob "$Aggwin::Promql::FOLDER/*.cases")
 {
 	my ($what) = $file =~ m{([^/]+)\.cases$};
 	my (@texts, @expected);
@@ -54,10 +30,10 @@ for my $file (sort glob "$folder/*.cases")
 		push @texts, $text;
 		push @expected, $outcome;
 	}
-	my @found = outcomes($what, @texts);
+	my @found = Aggwin::Promql::outcomes($what, @texts);
 	for my $n (0 .. $#texts)
 	{
-		is(bytes($found[$n]), bytes($expected[$n]), bytes("$what: " . ($texts[$n] =~ s/#/\\#/gr)));
+		is(Aggwin::Promql::bytes($found[$n]), Aggwin::Promql::bytes($expected[$n]), Aggwin::Promql::bytes("$what: " . ($texts[$n] =~ s/#/\\#/gr)));
 	}
 }
 
@@ -117,7 +93,7 @@ push @values, join '', map { any(@characters) } 1 .. 2 + int rand 5 while @value
 # Ignoring case is for letters of ASCII, so é is left out there.
 my @regexes = map { branches(int rand 4) } 1 .. ($ENV{AGGWIN_REGEX_COUNT} || 1500);
 s/[éë]/e/g for grep { /\(\?i/ } @regexes;
-my @translated = outcomes('regex', @regexes);
+my @translated = Aggwin::Promql::outcomes('regex', @regexes);
 
 my $node = PostgreSQL::Test::Cluster->new('promql');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
@@ -131,7 +107,7 @@ my $sql = 'CREATE TABLE value (n int, v text); CREATE TABLE regex (n int, r text
   . 'INSERT INTO value VALUES ' . join(',', map { "($_, " . literal($values[$_]) . ')' } 0 .. $#values) . ';'
   . 'INSERT INTO regex VALUES '
   . join(',', map { "($_, " . literal($translated[$_] =~ s/␤/\n/gr) . ')' } 0 .. $#regexes) . ';';
-$node->safe_psql('postgres', bytes($sql));
+$node->safe_psql('postgres', Aggwin::Promql::bytes($sql));
 my @found = split /\n/, $node->safe_psql(
 	'postgres', q{
 SELECT string_agg(CASE WHEN v ~ r COLLATE "C" THEN '1' ELSE '0' END, '' ORDER BY value.n)
@@ -149,7 +125,7 @@ for my $n (0 .. $#regexes)
 }
 is(scalar @found, scalar @regexes, 'the server takes every expression');
 is(scalar @different, 0, @regexes . ' regular expressions match in the server what Perl matches')
-  or diag(map { bytes("$_\n") } @different[ 0 .. ($#different > 9 ? 9 : $#different) ]);
+  or diag(map { Aggwin::Promql::bytes("$_\n") } @different[ 0 .. ($#different > 9 ? 9 : $#different) ]);
 $node->stop;
 
 done_testing();
