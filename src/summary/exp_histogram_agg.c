@@ -325,7 +325,12 @@ aggwin_exp_histogram_transition(PG_FUNCTION_ARGS)
 	return add_uncommon(fcinfo);
 }
 
-/* exp_histogram, exp_histogram -> exp_histogram: combines, merges, and is "+" */
+/*
+ * exp_histogram, exp_histogram -> exp_histogram: combines, merges, and is "+"
+ *
+ * The first one stays as it is stored until there is a second: most groups of a
+ * rollup that is folded have one state and nothing else.
+ */
 Datum
 aggwin_exp_histogram_merge(PG_FUNCTION_ARGS)
 {
@@ -338,7 +343,13 @@ aggwin_exp_histogram_merge(PG_FUNCTION_ARGS)
 		PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 	}
 	if (PG_ARGISNULL(0))
+	{
+		Summary    *only = aggwin_summary_get(PG_GETARG_DATUM(1), SUMMARY_EXP_HISTOGRAM);
+
+		if (only->layout == SUMMARY_STORED)
+			PG_RETURN_POINTER(only);
 		return give(fcinfo, copy_state(PG_GETARG_DATUM(1)));
+	}
 	if (state == NULL)
 		state = copy_state(PG_GETARG_DATUM(0));
 	return give(fcinfo, merge(state, PG_GETARG_DATUM(1)));
@@ -348,8 +359,11 @@ aggwin_exp_histogram_merge(PG_FUNCTION_ARGS)
 Datum
 aggwin_exp_histogram_final(PG_FUNCTION_ARGS)
 {
+	Summary    *state = aggwin_summary_get(PG_GETARG_DATUM(0), SUMMARY_EXP_HISTOGRAM);
 	ExpList		list;
 
-	aggwin_exp_histogram_get(&list, PG_GETARG_DATUM(0));
+	if (state->layout == SUMMARY_STORED)
+		PG_RETURN_POINTER(state);
+	aggwin_exp_histogram_get(&list, PointerGetDatum(state));
 	PG_RETURN_POINTER(aggwin_exp_histogram_encode(&list));
 }
