@@ -104,6 +104,14 @@ SELECT bucket, count, min, max, sum, avg, p50 IS NULL AS no_percentiles
 FROM aggwin.query_metric('odd', '', '2026-03-01 10:00Z', '2026-03-01 10:05Z', '1m');
 SELECT bucket, increase, resets FROM aggwin.query_counter('odd', '', '2026-03-01 10:00Z', '2026-03-01 10:05Z', '1m');
 
+-- Values whose sums overflow harm nobody else.
+SELECT aggwin.ingest(array_agg(('huge', '{}', timestamptz '2026-03-01 10:00Z' + n * interval '10 s', CASE WHEN n % 2 = 0 THEN 1.7e308 ELSE 1 END)::aggwin.sample))
+FROM generate_series(0, 11) AS n;
+SELECT aggwin.refresh('samples_rollup_1h');
+SELECT count, min, max, sum, avg, p50 > 0 AS p50 FROM aggwin.query_metric('huge', '', '2026-03-01 10:00Z', '2026-03-01 10:05Z', '5m');
+SELECT count(*), max(sum) FROM aggwin.query_metric('{__name__=~"huge|odd"}', '', '2026-03-01 10:00Z', '2026-03-01 10:05Z', '5m');
+SELECT increase FROM aggwin.query_counter('huge', '', '2026-03-01 10:00Z', '2026-03-01 10:05Z', '5m');
+
 -- Counters: increases add up, whatever the buckets, and where a range is cut.
 CREATE FUNCTION plain_increases() RETURNS TABLE (series_id bigint, ts timestamptz, step float8, reset int) LANGUAGE sql AS $$
 	SELECT series_id, ts, CASE WHEN value >= before THEN value - before WHEN value < before THEN value ELSE 0 END, (value < before)::int

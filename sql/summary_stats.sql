@@ -55,7 +55,16 @@ SELECT count(*) AS pairs, count(*) FILTER (WHERE a.s + b.s <> b.s + a.s) AS wron
 -- what far from zero means
 SELECT abs(var_pop(s) * 12 - 1) < 0.1 AS stable FROM answers WHERE kind = 'far from zero' AND length = 3000;
 
--- Sums that overflow are an error, as of sum() and avg(); so are counts.
+-- Sums that overflow are an error, as of sum() and avg(), but only when they are asked for; counts are one at once.
+SELECT total(stats_agg(v)) FROM unnest('{1.7e308, 1.7e308}'::float8[]) AS v;
+SELECT mean(stats_agg(v)) FROM unnest('{-1.7e308, -1.7e308, 1}'::float8[]) AS v;
+SELECT var_pop(stats_agg(v)) FROM unnest('{1e200, -1e200}'::float8[]) AS v;
+SELECT var_samp(stats_agg(v)) FROM unnest('{1e200, -1e200}'::float8[]) AS v;
+SELECT stddev_pop(stats_agg(1e200) + stats_agg(0));
+SELECT stddev(stats_agg(1e200) + stats_agg(0));
+SELECT num_vals(s), min_val(s), max_val(s) FROM (SELECT stats_agg(v) + stats_agg(-1.7e308) AS s FROM unnest('{1.7e308, 1.7e308, 3}'::float8[]) AS v) AS q;
+SELECT stats_agg(v) + stats_agg('-Infinity') AS infinite, stats_agg(v) + stats_agg('NaN') AS nan FROM unnest('{1.7e308, 1.7e308}'::float8[]) AS v;
+SELECT (SELECT stats_agg(v) FROM unnest('{1.7e308, 1.7e308}'::float8[]) AS v) + (SELECT stats_agg(v) FROM unnest('{-1.7e308, -1.7e308}'::float8[]) AS v);
 SELECT stats_agg(v) FROM unnest('{1.7e308, 1.7e308}'::float8[]) AS v;
 SELECT stats_agg(v) FROM unnest('{1e200, -1e200}'::float8[]) AS v;
 SELECT stats_agg(1.7e308) + stats_agg(1.7e308);

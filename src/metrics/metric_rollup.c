@@ -149,7 +149,7 @@ rollup_query(FunctionCallInfo fcinfo, const MetricRollup *rollup)
 					 bounds ? psprintf("aggwin.hist_agg(value, %s)", bounds) : "aggwin.exp_hist_agg(value)");
 	if (!rollup->grouped)
 		appendStringInfoString(&s, ", aggwin.counter_agg(ts, value)"
-							   " FILTER (WHERE abs(value) < 'Infinity') AS counter");
+							   " FILTER (WHERE abs(value) < 1e300) AS counter");
 	appendStringInfoString(&s, " FROM aggwin.samples WHERE NOT aggwin.is_stale(value)");
 	if (rollup->pattern != NULL)
 		appendStringInfo(&s, " AND aggwin.series_matches(series_id, %s)", rollup->pattern);

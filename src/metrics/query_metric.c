@@ -110,6 +110,13 @@ answer(FunctionCallInfo fcinfo, bool each_series, char *(*make_sql) (Picked *pic
 	return (Datum) 0;
 }
 
+/*
+ * A sum that overflows is infinite, as in Prometheus: an error for one series would be one
+ * for all that are asked for.
+ */
+#define SUM_OF(stats) "CASE WHEN greatest(abs(aggwin.min_val(" stats ")), abs(aggwin.max_val(" stats "))) < 1e290" \
+	" THEN aggwin.total(" stats ") ELSE (" stats "::json ->> 'sum')::float8 END"
+
 static char *
 metric_sql(Picked *picked)
 {
@@ -119,8 +126,8 @@ metric_sql(Picked *picked)
 	return psprintf("SELECT a.bucket, a.series_id, a.labels, coalesce(aggwin.num_vals(a.stats), 0) + a.nans,"
 					" CASE WHEN a.stats IS NULL THEN 'NaN' ELSE aggwin.min_val(a.stats) END,"
 					" CASE WHEN a.stats IS NULL THEN 'NaN' ELSE aggwin.max_val(a.stats) END,"
-					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE aggwin.total(a.stats) END,"
-					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE aggwin.mean(a.stats) END,"
+					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE " SUM_OF("a.stats") " END,"
+					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE " SUM_OF("a.stats") " / aggwin.num_vals(a.stats) END,"
 					" aggwin.percentile(a.percentiles, 0.5), aggwin.percentile(a.percentiles, 0.95),"
 					" aggwin.percentile(a.percentiles, 0.99)"
 					" FROM (SELECT q.bucket, g.series_id, g.labels, %s FROM (%s) AS q JOIN (%s) AS g ON g.key = q.%s %s) AS a"
@@ -190,7 +197,7 @@ before_sql(const Picked *picked)
 	return psprintf("horizon AS MATERIALIZED (%s), kept AS MATERIALIZED ("
 					"SELECT i.series_id, l.ts, l.value FROM unnest($3) AS i(series_id), LATERAL ("
 					"SELECT p.ts, p.value FROM aggwin.samples AS p"
-					" WHERE p.series_id = i.series_id AND p.ts < $1 AND abs(p.value) < 'Infinity'"
+					" WHERE p.series_id = i.series_id AND p.ts < $1 AND abs(p.value) < 1e300"
 					" ORDER BY p.ts DESC LIMIT 1) AS l"
 					"), before AS (SELECT DISTINCT ON (a.series_id) a.series_id, a.value FROM ("
 					"SELECT k.series_id, k.ts, k.value FROM kept AS k%s) AS a ORDER BY a.series_id, a.ts DESC)",

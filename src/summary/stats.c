@@ -10,8 +10,9 @@
  *
  * The steps are those of the server's var_samp(double precision) and its kin,
  * so that both give the same digits for the same order of rows. As there, a
- * NaN or an infinity among the values makes the moments NaN, and a sum of
- * finite values that overflows is an error.
+ * NaN or an infinity among the values makes the moments NaN. Finite values whose
+ * sum overflows are no error until somebody asks for it: a rollup of many series
+ * must not fail for one of them.
  */
 #include "postgres.h"
 
@@ -38,19 +39,33 @@ aggwin_stats_init(Stats *stats, double value)
 	stats->max = value;
 }
 
-/* A sum is infinite: of finite sums and values, or not? */
-void
-aggwin_stats_settle(Stats *stats, bool finite)
+/* The sum that extremes make of themselves, whatever the finite values are. */
+static double
+sum_of_infinities(const Stats *stats)
 {
-	if (finite)
-		float_overflow_error();
-	stats->squares = get_float8_nan();
+	if (isnan(stats->max) || (isinf(stats->min) && isinf(stats->max) && stats->min != stats->max))
+		return get_float8_nan();
+	return isinf(stats->min) ? stats->min : stats->max;
+}
+
+/* A sum is not finite any more: by the values, or because it has overflowed. */
+void
+aggwin_stats_settle(Stats *stats)
+{
+	if (!isfinite(stats->min) || !isfinite(stats->max))
+	{
+		stats->sum = sum_of_infinities(stats);
+		stats->squares = get_float8_nan();
+		return;
+	}
+	if (isnan(stats->sum))
+		stats->sum = get_float8_infinity();
+	stats->squares = get_float8_infinity();
 }
 
 void
 aggwin_stats_merge(Stats *into, const Stats *from)
 {
-	bool		finite = !isinf(into->sum) && !isinf(from->sum);
 	double		n1 = into->count;
 	double		n2 = from->count;
 	double		distance = into->sum / n1 - from->sum / n2;
@@ -64,17 +79,8 @@ aggwin_stats_merge(Stats *into, const Stats *from)
 		into->min = from->min;
 	if (float8_gt(from->max, into->max))
 		into->max = from->max;
-	if (isinf(into->sum) || isinf(into->squares))
-		aggwin_stats_settle(into, finite);
-}
-
-/* The sum that extremes make of themselves, whatever the finite values are. */
-static double
-sum_of_infinities(const Stats *stats)
-{
-	if (isnan(stats->max) || (isinf(stats->min) && isinf(stats->max) && stats->min != stats->max))
-		return get_float8_nan();
-	return isinf(stats->min) ? stats->min : stats->max;
+	if (!isfinite(into->sum) || !isfinite(into->squares))
+		aggwin_stats_settle(into);
 }
 
 /* What no values could have given, as a sentence; NULL if there is nothing. */
@@ -88,20 +94,22 @@ aggwin_stats_check(const Stats *stats)
 		return "The count has to be positive.";
 	if (float8_gt(stats->min, stats->max))
 		return "The minimum is greater than the maximum.";
-	if (finite && !isfinite(stats->sum))
-		return "The sum of finite values has to be finite.";
-	if (finite && !(stats->squares >= 0 && isfinite(stats->squares)))
-		return "The sum of squared deviations has to be finite and not negative.";
+	if (finite && isnan(stats->sum))
+		return "The sum of finite values cannot be NaN.";
+	if (finite && !(stats->squares >= 0))
+		return "The sum of squared deviations cannot be negative or NaN.";
+	if (finite && isinf(stats->sum) && !isinf(stats->squares))
+		return "The sum of squared deviations has to be infinite if the sum is.";
 	if (!finite && float8_ne(stats->sum, sum_of_infinities(stats)))
 		return "The sum does not go with the infinities and NaNs among the values.";
 	if (!finite && !isnan(stats->squares))
 		return "The sum of squared deviations has to be NaN if a value is not finite.";
 	/* sums of very many values have few digits */
 	slack = 1e-3 * stats->count * Max(fabs(stats->min), fabs(stats->max));
-	if (finite && (stats->sum < stats->min * stats->count - slack ||
+	if (finite && !isinf(stats->sum) && (stats->sum < stats->min * stats->count - slack ||
 				   stats->sum > stats->max * stats->count + slack))
 		return "The sum does not go with minimum, maximum and count.";
-	if (finite && ((stats->min >= 0 && stats->sum < stats->max) ||
+	if (finite && !isinf(stats->sum) && ((stats->min >= 0 && stats->sum < stats->max) ||
 				   (stats->max <= 0 && stats->sum > stats->min)))
 		return "The sum of values of one sign has to be at least as far from 0 as each of them.";
 	if (stats->count == 1 &&

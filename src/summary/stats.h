@@ -15,8 +15,8 @@
 typedef struct Stats
 {
 	int64		count;
-	double		sum;
-	double		squares;		/* sum of the squared deviations from the mean */
+	double		sum;			/* infinite when finite values overflowed it */
+	double		squares;		/* sum of the squared deviations from the mean; likewise */
 	double		min;			/* NaN is the greatest value, as in min() and max() */
 	double		max;
 } Stats;
@@ -24,14 +24,13 @@ typedef struct Stats
 extern void aggwin_stats_init(Stats *stats, double value);
 extern void aggwin_stats_merge(Stats *into, const Stats *from);
 extern const char *aggwin_stats_check(const Stats *stats);
-extern void aggwin_stats_settle(Stats *stats, bool finite);
+extern void aggwin_stats_settle(Stats *stats);
 pg_noreturn extern void aggwin_stats_too_many(void);
 
 /* Add a value. All numbers are without -0.0, which has no place in the text form. */
 static inline void
 aggwin_stats_add(Stats *stats, double value)
 {
-	double		sum = stats->sum;
 	double		n;
 	double		distance;
 
@@ -39,15 +38,15 @@ aggwin_stats_add(Stats *stats, double value)
 		aggwin_stats_too_many();
 	value += 0.0;
 	n = (double) ++stats->count;
-	stats->sum = sum + value;
+	stats->sum += value;
 	distance = value * n - stats->sum;
 	stats->squares += distance * distance / (n * (n - 1.0));
 	if (float8_lt(value, stats->min))
 		stats->min = value;
 	if (float8_gt(value, stats->max))
 		stats->max = value;
-	if (unlikely(isinf(stats->sum) || isinf(stats->squares)))
-		aggwin_stats_settle(stats, !isinf(sum) && !isinf(value));
+	if (unlikely(!isfinite(stats->sum) || !isfinite(stats->squares)))
+		aggwin_stats_settle(stats);
 }
 
 #endif							/* AGGWIN_STATS_H */

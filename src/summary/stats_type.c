@@ -250,6 +250,15 @@ aggwin_stats_num_vals(PG_FUNCTION_ARGS)
 	PG_RETURN_INT64(stats.count);
 }
 
+/* A number of finite values that is infinite has overflowed. */
+static double
+in_range(const Stats *stats, double value)
+{
+	if (isinf(value) && isfinite(stats->min) && isfinite(stats->max))
+		float_overflow_error();
+	return value;
+}
+
 /* Sum of the values, as sum(). */
 Datum
 aggwin_stats_total(PG_FUNCTION_ARGS)
@@ -257,7 +266,7 @@ aggwin_stats_total(PG_FUNCTION_ARGS)
 	Stats		stats;
 
 	get_argument(fcinfo, &stats);
-	PG_RETURN_FLOAT8(stats.sum);
+	PG_RETURN_FLOAT8(in_range(&stats, stats.sum));
 }
 
 /* Arithmetic mean, as avg(). */
@@ -267,7 +276,7 @@ aggwin_stats_mean(PG_FUNCTION_ARGS)
 	Stats		stats;
 
 	get_argument(fcinfo, &stats);
-	PG_RETURN_FLOAT8(stats.sum / stats.count);
+	PG_RETURN_FLOAT8(in_range(&stats, stats.sum) / stats.count);
 }
 
 /* Smallest value, as min(). */
@@ -297,7 +306,7 @@ aggwin_stats_var_pop(PG_FUNCTION_ARGS)
 	Stats		stats;
 
 	get_argument(fcinfo, &stats);
-	PG_RETURN_FLOAT8(stats.squares / stats.count);
+	PG_RETURN_FLOAT8(in_range(&stats, stats.squares) / stats.count);
 }
 
 /* Variance of what the values are a sample of; NULL for a single value. */
@@ -309,7 +318,7 @@ aggwin_stats_var_samp(PG_FUNCTION_ARGS)
 	get_argument(fcinfo, &stats);
 	if (stats.count < 2)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(stats.squares / (stats.count - 1.0));
+	PG_RETURN_FLOAT8(in_range(&stats, stats.squares) / (stats.count - 1.0));
 }
 
 /* Square root of var_pop(). */
@@ -319,7 +328,7 @@ aggwin_stats_stddev_pop(PG_FUNCTION_ARGS)
 	Stats		stats;
 
 	get_argument(fcinfo, &stats);
-	PG_RETURN_FLOAT8(sqrt(stats.squares / stats.count));
+	PG_RETURN_FLOAT8(sqrt(in_range(&stats, stats.squares) / stats.count));
 }
 
 /* Square root of var_samp(). */
@@ -331,5 +340,5 @@ aggwin_stats_stddev_samp(PG_FUNCTION_ARGS)
 	get_argument(fcinfo, &stats);
 	if (stats.count < 2)
 		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(sqrt(stats.squares / (stats.count - 1.0)));
+	PG_RETURN_FLOAT8(sqrt(in_range(&stats, stats.squares) / (stats.count - 1.0)));
 }
