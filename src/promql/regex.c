@@ -34,7 +34,7 @@
 /* Parentheses within each other. RE2 allows 1000; nobody needs them. */
 #define MAX_DEPTH 100
 
-static const RegexAtom nothing = {.start = -1, .repeats = 1, .empty = true};
+static const RegexAtom nothing = {.start = -1, .repeats = 1, .bare = true, .empty = true};
 
 static bool read_branches(RegexReader *r, int depth, RegexAtom *whole);
 
@@ -246,7 +246,9 @@ read_item(RegexReader *r, int depth, RegexAtom *atom)
 	{
 		/* All of them hold in an empty text but \b. */
 		atom->size = 0;
-		atom->assertion = true;
+		atom->assertion = atom->bare = true;
+		/* The server looks both ahead and behind for the edge of a word. */
+		atom->assertions = atom->run = r->out->data[begin] == '\\' ? 2 : 1;
 		atom->empty = strcmp(r->out->data + begin, "\\y") != 0;
 		atom->optional = atom->empty ? 1 : 0;
 	}
@@ -282,6 +284,9 @@ joined(const RegexAtom *before, const RegexAtom *atom)
 	/* In a row they are added up; the longest row counts. */
 	result.optional = atom->empty ? result.optional + atom->optional :
 		Max(result.optional, atom->optional);
+	result.run = atom->bare ? result.run + atom->assertions : atom->run;
+	result.assertions = Max(Max(result.assertions, atom->assertions), result.run);
+	result.bare = result.bare && atom->bare;
 	result.empty = result.empty && atom->empty;
 	return result;
 }
@@ -341,6 +346,10 @@ read_branches(RegexReader *r, int depth, RegexAtom *whole)
 		/* Those that may be left out do so beside each other. */
 		whole->optional = whole->empty && branch.empty ? whole->optional + branch.optional :
 			Max(whole->optional, branch.optional);
+		whole->assertions = whole->bare && branch.bare ? whole->assertions + branch.assertions :
+			Max(whole->assertions, branch.assertions);
+		whole->run = whole->assertions;
+		whole->bare = whole->bare || branch.bare;
 		whole->empty = whole->empty || branch.empty;
 		if (!aggwin_regex_check_size(r, whole))
 			return false;

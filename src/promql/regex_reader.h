@@ -31,6 +31,9 @@ typedef struct RegexAtom
 	int			size;			/* characters to match */
 	int			repeats;		/* the most that repetitions in it multiply to */
 	int			optional;		/* parts in a row that may be left out; see MAX_OPTIONAL */
+	int			assertions;		/* in a row; see MAX_ASSERTIONS */
+	int			run;			/* of these, at the end */
+	bool		bare;			/* it may match no character */
 	bool		empty;			/* it may be left out as a whole */
 	bool		assertion;		/* matches no character, ever */
 	bool		repeated;		/* has to be put in parentheses before it is repeated */

@@ -21,6 +21,13 @@
  */
 #define MAX_OPTIONAL 300
 
+/*
+ * Assertions one behind the other with nothing between that must match a character,
+ * repetitions and branches counted, \b and \B twice: the server follows every way
+ * through them. So many take a second, 40 in (?:^|$|a)*(?:^|$|a)*... for ever.
+ */
+#define MAX_ASSERTIONS 12
+
 static bool
 read_count(const char **at, int *count)
 {
@@ -119,6 +126,9 @@ aggwin_regex_check_size(RegexReader *r, const RegexAtom *atom)
 
 	if (atom->size > MAX_SIZE)
 		return aggwin_regex_fail(r, r->text, hint, "it is too large, repetitions counted");
+	if (atom->assertions > MAX_ASSERTIONS)
+		return aggwin_regex_fail(r, r->text, hint,
+								 "too many assertions such as ^ and \\b in a row, repetitions counted");
 	return atom->optional <= MAX_OPTIONAL ||
 		aggwin_regex_fail(r, r->text, hint,
 						  "too many parts in a row that may be left out, repetitions counted");
@@ -172,9 +182,13 @@ aggwin_regex_read_repeat(RegexReader *r, RegexAtom *atom, bool *found)
 	atom->size *= Max(most, 1);
 	if (atom->empty)
 		atom->optional *= Max(most, 1);
+	/* An assertion is written once, however often it is repeated. */
+	if (atom->bare && !atom->assertion)
+		atom->assertions *= Min(Max(most, 1), MAX_ASSERTIONS + 1);
+	atom->run = atom->assertions;
 	if (min == 0)
 	{
-		atom->empty = true;
+		atom->empty = atom->bare = true;
 		atom->optional = Max(atom->optional, 1);
 	}
 	if (!aggwin_regex_check_size(r, atom))
