@@ -103,6 +103,12 @@ DELETE FROM aggwin.series WHERE labels ->> 'h' = '2';
 SELECT * FROM counts();
 SELECT aggwin.series_gone();
 
+-- A tier that has put the groups together
+SELECT aggwin.add_tier('by_env', interval '1 day', keys => '{}');
+SELECT aggwin.percentile_over('k', '', '2026-03-10Z', '2026-03-12Z', 1, rollup => 'by_env');
+SELECT count FROM aggwin.query_metric('k', '', '2026-03-10Z', '2026-03-12Z', '1 day', rollup => 'by_env');
+SELECT count FROM aggwin.query_metric('k', '', '2026-03-10Z', '2026-03-12Z', '1 day', rollup => 'by_env_1d');
+
 -- Who may read a view may read it also where it asks for groups.
 CREATE ROLE regress_metrics_odd;
 GRANT SELECT ON by_env_1h TO regress_metrics_odd;

@@ -66,6 +66,7 @@ read_pieces(Picked *picked)
 	RangeQuery	inner = picked->range;
 	ArrayBuildState *states = NULL;
 	int			level = inner.lowest;
+	int			top = aggwin_range_top(&inner);
 
 	inner.shown = *aggwin_tier(&inner.names, level);
 	aggwin_range_align(&inner, false);
@@ -74,9 +75,9 @@ read_pieces(Picked *picked)
 		Datum		from = inner.ends[0];
 		Datum		to = inner.ends[1];
 
-		if (level < aggwin_top_level(&inner.names))
+		if (level < top)
 			inner.shown = *aggwin_tier(&inner.names, level + 1);
-		if (level == aggwin_top_level(&inner.names) || !aggwin_range_align(&inner, true))
+		if (level == top || !aggwin_range_align(&inner, true))
 		{
 			add_piece(picked, level, from, to, &states);
 			return states;

@@ -201,6 +201,12 @@ aggwin_pick(FunctionCallInfo fcinfo, const PickedArgs *args, bool each_series, P
 	picked->merged = by != NULL;
 	aggwin_range_lock(&picked->range, OidIsValid(view) ? view : picked->rollup.view);
 	aggwin_range_load(&picked->range);
+	if (!equal(aggwin_tier_keys(picked->range.spec, aggwin_tier(&picked->range.names, picked->range.lowest)),
+			   aggwin_tier_keys(picked->range.spec, aggwin_tier(&picked->range.names, 0))))
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("view %s does not tell series apart", aggwin_relation_name(picked->range.view)),
+				 errhint("Name a finer view of the rollup.")));
 	return true;
 }
 

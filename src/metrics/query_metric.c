@@ -9,7 +9,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
@@ -167,16 +166,13 @@ static char *
 kept_values_sql(const Picked *picked)
 {
 	RangeQuery	earlier = picked->range;
-	const Tier *own = aggwin_tier(&earlier.names, earlier.level);
 	StringInfoData s;
 
 	initStringInfo(&s);
-	for (int i = picked->range.level; i <= aggwin_top_level(&earlier.names); i++)
+	for (int i = picked->range.level; i <= aggwin_range_top(&picked->range); i++)
 	{
 		earlier.level = i;
 		earlier.shown = *aggwin_tier(&earlier.names, i);
-		if (!equal(aggwin_tier_keys(earlier.spec, &earlier.shown), aggwin_tier_keys(earlier.spec, own)))
-			break;
 		appendStringInfo(&s, " UNION ALL SELECT q.series_id, aggwin.last_time(q.counter), aggwin.last_val(q.counter)"
 						 " FROM (%s) AS q WHERE q.counter IS NOT NULL",
 						 aggwin_range_answer(&earlier, "'-infinity'::timestamptz",

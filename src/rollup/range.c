@@ -90,6 +90,20 @@ choose_level(RangeQuery *query)
 				 errhint("Use a multiple of that, or the view of a finer tier.")));
 }
 
+/* The coarsest tier that has the view's keys, as all below it have. */
+int
+aggwin_range_top(const RangeQuery *query)
+{
+	const Tier *own = aggwin_tier(&query->names, query->lowest);
+	int			top = query->lowest;
+
+	while (top < aggwin_top_level(&query->names) &&
+		   equal(aggwin_tier_keys(query->spec, aggwin_tier(&query->names, top + 1)),
+				 aggwin_tier_keys(query->spec, own)))
+		top++;
+	return top;
+}
+
 /* How many of the buckets of a tier does the range touch, at most max_points + 1? */
 static int64
 count_points(RangeQuery *query, const Tier *tier)

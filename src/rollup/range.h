@@ -28,6 +28,7 @@ extern void aggwin_range_lock(RangeQuery *query, Oid view);
 extern void aggwin_range_load(RangeQuery *query);
 pg_noreturn extern void aggwin_refuse_range(void);
 extern void aggwin_range_check_ends(RangeQuery *query);
+extern int	aggwin_range_top(const RangeQuery *query);
 extern void aggwin_range_choose_step(RangeQuery *query);
 extern void aggwin_range_take_step(RangeQuery *query);
 extern bool aggwin_range_align(RangeQuery *query, bool inside);
