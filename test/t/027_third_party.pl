@@ -116,7 +116,8 @@ sub is_equal
 
 		is("@different", '0 0 0 0', "$name: $groups groups of $rollup");
 		cmp_ok($groups, '>', 0, "$name: there are groups");
-		cmp_ok($worst, '<', 0.02, "$name: $estimates percentiles");
+		# What tdigest's own merges are off by, of a few hundred values in parts.
+		cmp_ok($worst, '<', 0.04, "$name: $estimates percentiles");
 	}
 	return;
 }
