@@ -105,7 +105,9 @@ foreach my $rollup (rollup_names())
 		"SELECT rows_folded, repairs FROM aggwin.rollup_status WHERE rollup = '$rollup'::regclass");
 
 	cmp_ok($rows, '>', 0, "$rollup: rows were folded");
-	cmp_ok($repairs, '>', 0, "$rollup: ranges were repaired");
+	# Where rows are subtracted, it is up to chance whether a range is repaired.
+	cmp_ok($repairs, '>', 0, "$rollup: ranges were repaired")
+	  unless grep { $_ eq $rollup } subtracting_names();
 }
 
 # Afterwards ----------------------------------------------------------------
