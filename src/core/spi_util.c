@@ -228,6 +228,15 @@ aggwin_spi_run_args(const char *sql, int expected, int nargs,
 	return SPI_processed;
 }
 
+/* Run one query under the snapshot of the query that calls; the number of rows. */
+uint64
+aggwin_spi_read(const char *sql, int nargs, Oid *types, Datum *values)
+{
+	aggwin_spi_check(SPI_execute_with_args(sql, nargs, types, values, NULL, true, 0),
+					 SPI_OK_SELECT, sql);
+	return SPI_processed;
+}
+
 /*
  * The same with a plan that is made once a session, for what runs often: to
  * plan a query on the catalog takes many times as long as to run it. The server
@@ -269,11 +278,10 @@ aggwin_spi_column(int column)
 	return values;
 }
 
-/* The rows of the last result are those of a function. False if they have other types. */
+/* Are the columns of the last result of these types? One that was dropped is of none. */
 bool
-aggwin_spi_return_rows(ReturnSetInfo *result)
+aggwin_spi_fits(TupleDesc wanted)
 {
-	TupleDesc	wanted = result->setDesc;
 	TupleDesc	found = SPI_tuptable->tupdesc;
 
 	if (wanted->natts != found->natts)
@@ -283,13 +291,31 @@ aggwin_spi_return_rows(ReturnSetInfo *result)
 		if (TupleDescAttr(wanted, i)->atttypid != TupleDescAttr(found, i)->atttypid)
 			return false;
 	}
-	for (uint64 i = 0; i < SPI_processed; i++)
-	{
-		Datum		values[MaxTupleAttributeNumber];
-		bool		nulls[MaxTupleAttributeNumber];
-
-		heap_deform_tuple(SPI_tuptable->vals[i], found, values, nulls);
-		tuplestore_putvalues(result->setResult, wanted, values, nulls);
-	}
 	return true;
+}
+
+/* The rows of the last result are those of a function; they fit. */
+void
+aggwin_spi_return_rows(FunctionCallInfo fcinfo)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
+}
+
+/* A value as SQL. It is exact, whatever the session shows of numbers. */
+char *
+aggwin_sql_literal(Datum value, Oid type)
+{
+	int			guc_level = NewGUCNestLevel();
+	Oid			output;
+	bool		is_varlena;
+	char	   *text;
+
+	aggwin_pin("extra_float_digits", "1");
+	getTypeOutputInfo(type, &output, &is_varlena);
+	text = OidOutputFunctionCall(output, value);
+	AtEOXact_GUC(false, guc_level);
+	return psprintf("%s::%s", quote_literal_cstr(text), format_type_be(type));
 }

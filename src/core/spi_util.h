@@ -48,9 +48,12 @@ extern void aggwin_spi_check_kept(SPIPlanPtr *plan, int rc, int expected, const 
 extern uint64 aggwin_spi_run(const char *sql, int expected);
 extern uint64 aggwin_spi_run_args(const char *sql, int expected, int nargs,
 								  Oid *types, Datum *values, const char *nulls);
+extern uint64 aggwin_spi_read(const char *sql, int nargs, Oid *types, Datum *values);
 extern uint64 aggwin_spi_run_kept(KeptSql *kept, int expected, Datum *values);
 extern Datum aggwin_spi_value(int column, bool *isnull);
 extern List *aggwin_spi_column(int column);
-extern bool aggwin_spi_return_rows(ReturnSetInfo *result);
+extern char *aggwin_sql_literal(Datum value, Oid type);
+extern bool aggwin_spi_fits(TupleDesc wanted);
+extern void aggwin_spi_return_rows(FunctionCallInfo fcinfo);
 
 #endif							/* AGGWIN_SPI_UTIL_H */

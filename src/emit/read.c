@@ -42,13 +42,7 @@ check_may_read(Oid output)
 static void
 check_columns(const WindowRow *window, TupleDesc wanted)
 {
-	TupleDesc	desc = SPI_tuptable->tupdesc;
-	bool		same = desc->natts == wanted->natts;
-
-	for (int i = 0; same && i < desc->natts; i++)
-		same = !TupleDescAttr(wanted, i)->attisdropped &&
-			TupleDescAttr(desc, i)->atttypid == TupleDescAttr(wanted, i)->atttypid;
-	if (!same)
+	if (!aggwin_spi_fits(wanted))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
 				 errmsg("table %s no longer has the columns of its window query",
@@ -68,30 +62,13 @@ refuse_policies(Oid output)
 				 errhint("Read the table.")));
 }
 
-/* All rows of the last result, into the result of the function. */
-static void
-return_rows(FunctionCallInfo fcinfo)
-{
-	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-
-	for (uint64 i = 0; i < SPI_processed; i++)
-		tuplestore_puttuple(result->setResult, SPI_tuptable->vals[i]);
-}
-
 /* Changes ------------------------------------------------------------------*/
 
 /*
- * Under the snapshot of the query that calls: with one for each statement,
- * retention could delete what follows a position between check and reading.
+ * Positions that a consumer can go on from: not those of which something is gone.
+ * Asked under the snapshot under which changes are read: with one for each
+ * statement, retention could delete what follows a position between the two.
  */
-static void
-read_only(const char *sql, int nargs, Oid *types, Datum *values)
-{
-	aggwin_spi_check(SPI_execute_with_args(sql, nargs, types, values, NULL, true, 0),
-					 SPI_OK_SELECT, sql);
-}
-
-/* Positions that a consumer can go on from: not those of which something is gone. */
 static void
 check_position(const WindowRow *window, int64 position)
 {
@@ -101,10 +78,9 @@ check_position(const WindowRow *window, int64 position)
 	int64		expired = 0;
 	bool		isnull;
 
-	read_only("SELECT w.position, w.expired_position FROM aggwin.window AS w WHERE w.window_id = $1",
-			  1, types, values);
 	/* It may be younger than the snapshot. */
-	if (SPI_processed > 0)
+	if (aggwin_spi_read("SELECT w.position, w.expired_position FROM aggwin.window AS w WHERE w.window_id = $1",
+						1, types, values) > 0)
 	{
 		newest = DatumGetInt64(aggwin_spi_value(1, &isnull));
 		expired = DatumGetInt64(aggwin_spi_value(2, &isnull));
@@ -167,20 +143,20 @@ aggwin_changes_since(PG_FUNCTION_ARGS)
 	values[0] = Int32GetDatum(window->window_id);
 	values[1] = PG_GETARG_DATUM(1);
 	values[2] = PG_GETARG_DATUM(2);
-	read_only(psprintf("SELECT e.position, e.window_start, e.window_end, e.revision, o.rank, o.op,"
-					   " CASE WHEN o.op IS NOT NULL THEN (SELECT to_jsonb(r) FROM (SELECT %1$s) AS r) END,"
-					   " e.emitted_at"
-					   " FROM (SELECT e.*, coalesce(sum(e.rows) OVER (ORDER BY e.position"
-					   " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before"
-					   " FROM (SELECT * FROM aggwin.emission AS e WHERE e.window_id = $1"
-					   " AND e.position > $2 ORDER BY e.position LIMIT $3) AS e) AS e"
-					   " LEFT JOIN %2$s AS o ON o.window_start = %3$s AND o.revision = e.revision"
-					   " AND o.op <> 'none'"
-					   " WHERE e.before < $3 ORDER BY e.position, o.rank, o.op",
-					   columns, aggwin_relation_name(output),
-					   aggwin_sql_utc(window->time, "e.window_start")),
-		  lengthof(types), types, values);
-	return_rows(fcinfo);
+	aggwin_spi_read(psprintf("SELECT e.position, e.window_start, e.window_end, e.revision, o.rank, o.op,"
+							 " CASE WHEN o.op IS NOT NULL THEN (SELECT to_jsonb(r) FROM (SELECT %1$s) AS r) END,"
+							 " e.emitted_at"
+							 " FROM (SELECT e.*, coalesce(sum(e.rows) OVER (ORDER BY e.position"
+							 " ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before"
+							 " FROM (SELECT * FROM aggwin.emission AS e WHERE e.window_id = $1"
+							 " AND e.position > $2 ORDER BY e.position LIMIT $3) AS e) AS e"
+							 " LEFT JOIN %2$s AS o ON o.window_start = %3$s AND o.revision = e.revision"
+							 " AND o.op <> 'none'"
+							 " WHERE e.before < $3 ORDER BY e.position, o.rank, o.op",
+							 columns, aggwin_relation_name(output),
+							 aggwin_sql_utc(window->time, "e.window_start")),
+					lengthof(types), types, values);
+	aggwin_spi_return_rows(fcinfo);
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();
 	return (Datum) 0;
@@ -205,15 +181,15 @@ compute(void *arg)
 	Datum		values[] = {TimestampTzGetDatum(call->bounds.start),
 	TimestampTzGetDatum(call->bounds.end)};
 
-	read_only(psprintf("SELECT %s, %s, 0, row_number() OVER (), 'insert'::text, %s, now()"
-					   " FROM %s AS q",
-					   aggwin_sql_utc(window->time, "$1"),
-					   aggwin_sql_utc(window->time, "$2"),
-					   aggwin_column_list("q", aggwin_window_columns(window)),
-					   aggwin_relation_name(window->definition)),
-			  lengthof(types), types, values);
+	aggwin_spi_read(psprintf("SELECT %s, %s, 0, row_number() OVER (), 'insert'::text, %s, now()"
+							 " FROM %s AS q",
+							 aggwin_sql_utc(window->time, "$1"),
+							 aggwin_sql_utc(window->time, "$2"),
+							 aggwin_column_list("q", aggwin_window_columns(window)),
+							 aggwin_relation_name(window->definition)),
+					lengthof(types), types, values);
 	check_columns(window, ((ReturnSetInfo *) call->fcinfo->resultinfo)->setDesc);
-	return_rows(call->fcinfo);
+	aggwin_spi_return_rows(call->fcinfo);
 }
 
 /* An argument of any type that stands for a time, as the window's type, as UTC. */

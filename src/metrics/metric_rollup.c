@@ -19,7 +19,6 @@
 
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
-#include "commands/defrem.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
@@ -31,8 +30,6 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 PG_FUNCTION_INFO_V1(aggwin_create_metric_rollup);
@@ -73,23 +70,11 @@ static const char *const create_args[] = {
 	"name", "metrics", NULL, NULL, NULL, "bucket", "tiers", "refresh_interval", "with_data"
 };
 
-/* An argument as SQL, NULL if it is NULL. It is exact, whatever the session shows of numbers. */
+/* An argument as SQL, NULL if it is NULL. */
 static char *
 literal(FunctionCallInfo fcinfo, int number, Oid type)
 {
-	int			guc_level;
-	Oid			output;
-	bool		is_varlena;
-	char	   *text;
-
-	if (PG_ARGISNULL(number))
-		return NULL;
-	guc_level = NewGUCNestLevel();
-	aggwin_pin("extra_float_digits", "1");
-	getTypeOutputInfo(type, &output, &is_varlena);
-	text = OidOutputFunctionCall(output, PG_GETARG_DATUM(number));
-	AtEOXact_GUC(false, guc_level);
-	return psprintf("%s::%s", quote_literal_cstr(text), format_type_be(type));
+	return PG_ARGISNULL(number) ? NULL : aggwin_sql_literal(PG_GETARG_DATUM(number), type);
 }
 
 static void
@@ -302,8 +287,7 @@ check_labels_known(const MetricRollup *rollup, bool knows, bool each_series)
  * tables' owner, connected to SPI.
  */
 void
-aggwin_find_metric_rollup(const MetricTables *tables, Oid view, const MetricNeeds *needs,
-						  MetricRollup *rollup)
+aggwin_find_metric_rollup(Oid view, const MetricNeeds *needs, MetricRollup *rollup)
 {
 	Oid			types[] = {TEXTARRAYOID, TEXTARRAYOID, BOOLOID, OIDOID};
 	Datum		values[] = {needs->metrics, needs->labels, BoolGetDatum(needs->each_series),
@@ -317,16 +301,14 @@ aggwin_find_metric_rollup(const MetricTables *tables, Oid view, const MetricNeed
 		aggwin_get_rollup(aggwin_rollup_of_view(view, false), &row);
 		values[3] = ObjectIdGetDatum(row.view);
 	}
-	if (SPI_execute_with_args("SELECT m.view::oid, m.pattern, m.keep, m.drop,"
-							  " (SELECT min(n) FROM unnest($1) AS n WHERE n !~ m.pattern COLLATE \"C\"),"
-							  " coalesce(m.keep, m.drop) IS NULL"
-							  " OR NOT $3 AND coalesce($2 <@ m.keep, NOT $2 && m.drop)"
-							  " FROM aggwin.metric_rollup AS m JOIN aggwin.rollup AS r ON r.view = m.view"
-							  " WHERE $4 IN (0, m.view)"
-							  " ORDER BY 5 NULLS FIRST, 6 DESC, r.rollup_id DESC LIMIT 1",
-							  lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read aggwin.metric_rollup");
-	if (SPI_processed == 0)
+	if (aggwin_spi_read("SELECT m.view::oid, m.pattern, m.keep, m.drop,"
+						" (SELECT min(n) FROM unnest($1) AS n WHERE n !~ m.pattern COLLATE \"C\"),"
+						" coalesce(m.keep, m.drop) IS NULL"
+						" OR NOT $3 AND coalesce($2 <@ m.keep, NOT $2 && m.drop)"
+						" FROM aggwin.metric_rollup AS m JOIN aggwin.rollup AS r ON r.view = m.view"
+						" WHERE $4 IN (0, m.view)"
+						" ORDER BY 5 NULLS FIRST, 6 DESC, r.rollup_id DESC LIMIT 1",
+						lengthof(types), types, values) == 0)
 		ereport(ERROR,
 				(errcode(OidIsValid(view) ? ERRCODE_WRONG_OBJECT_TYPE : ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 OidIsValid(view) ? errmsg("%s is not a view of a metric rollup", aggwin_relation_name(view))

@@ -26,8 +26,7 @@ typedef struct MetricNeeds
 	bool		each_series;	/* all labels, and what only series have: a counter */
 } MetricNeeds;
 
-extern void aggwin_find_metric_rollup(const MetricTables *tables, Oid view,
-									  const MetricNeeds *needs, MetricRollup *rollup);
+extern void aggwin_find_metric_rollup(Oid view, const MetricNeeds *needs, MetricRollup *rollup);
 extern char *aggwin_sql_series_group(const MetricRollup *rollup, const char *series);
 
 #endif							/* AGGWIN_METRIC_ROLLUP_H */

@@ -118,9 +118,8 @@ aggwin_percentile_over(PG_FUNCTION_ARGS)
 			Oid			types[] = {get_array_type(states->element_type), FLOAT8OID};
 			Datum		values[] = {makeArrayResult(states, CurrentMemoryContext), Float8GetDatum(fraction)};
 
-			if (SPI_execute_with_args("SELECT aggwin.percentile(aggwin.merge(s.state), $2) FROM unnest($1) AS s(state)",
-									  lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
-				elog(ERROR, "could not merge percentiles");
+			aggwin_spi_read("SELECT aggwin.percentile(aggwin.merge(s.state), $2) FROM unnest($1) AS s(state)",
+							lengthof(types), types, values);
 			result = DatumGetFloat8(aggwin_spi_value(1, &isnull));
 		}
 		aggwin_sandbox_leave(&saved);

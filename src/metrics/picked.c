@@ -16,7 +16,6 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
-#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
 static void
@@ -81,10 +80,9 @@ find_series(const Matchers *matchers, Picked *picked, Datum *metrics)
 {
 	bool		isnull;
 
-	if (SPI_execute(psprintf("SELECT array_agg(s.series_id ORDER BY s.series_id), array_agg(DISTINCT s.metric)"
+	aggwin_spi_read(psprintf("SELECT array_agg(s.series_id ORDER BY s.series_id), array_agg(DISTINCT s.metric)"
 							 " FROM aggwin.series AS s WHERE %s", matchers->condition.data),
-					true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read aggwin.series");
+					0, NULL, NULL);
 	picked->series = aggwin_spi_value(1, &isnull);
 	if (isnull)
 		return false;
@@ -100,6 +98,14 @@ array_size(Datum array)
 	return ArrayGetNItems(ARR_NDIM(header), ARR_DIMS(header));
 }
 
+/* Those of the labels that are named in an array. Both are SQL. */
+static char *
+only_labels(const char *labels, const char *names)
+{
+	return psprintf("(SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(%s) AS e"
+					" WHERE e.key = ANY (%s))", labels, names);
+}
+
 /* The labels that are shown, as an expression about a series "s". */
 static char *
 shown_labels(const MetricRollup *rollup, ArrayType *by, bool several_metrics)
@@ -107,22 +113,13 @@ shown_labels(const MetricRollup *rollup, ArrayType *by, bool several_metrics)
 	char	   *labels = pstrdup("s.labels");
 
 	if (rollup->keep != NULL)
-		labels = psprintf("(SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(%s) AS e"
-						  " WHERE e.key = ANY (%s::text[]))", labels, rollup->keep);
+		labels = only_labels(labels, psprintf("%s::text[]", rollup->keep));
 	if (rollup->drop != NULL)
 		labels = psprintf("(%s - %s::text[])", labels, rollup->drop);
 	if (by != NULL || several_metrics)
 		labels = psprintf("(%s || jsonb_build_object('" AGGWIN_NAME_LABEL "', s.metric))", labels);
 	if (by != NULL)
-	{
-		Oid			output;
-		bool		is_varlena;
-
-		getTypeOutputInfo(TEXTARRAYOID, &output, &is_varlena);
-		labels = psprintf("(SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(%s) AS e"
-						  " WHERE e.key = ANY (%s::text[]))", labels,
-						  quote_literal_cstr(OidOutputFunctionCall(output, PointerGetDatum(by))));
-	}
+		labels = only_labels(labels, aggwin_sql_literal(PointerGetDatum(by), TEXTARRAYOID));
 	return labels;
 }
 
@@ -155,10 +152,9 @@ rollup_keys(const Picked *picked)
 
 	if (!picked->rollup.grouped)
 		return picked->series;
-	if (SPI_execute_with_args(psprintf("SELECT array_agg(DISTINCT %s) FROM unnest($1) AS i",
-									   aggwin_sql_series_group(&picked->rollup, "i")),
-							  lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not find the groups of series");
+	aggwin_spi_read(psprintf("SELECT array_agg(DISTINCT %s) FROM unnest($1) AS i",
+							 aggwin_sql_series_group(&picked->rollup, "i")),
+					lengthof(types), types, values);
 	return aggwin_spi_value(1, &isnull);
 }
 
@@ -189,7 +185,7 @@ aggwin_pick(FunctionCallInfo fcinfo, const PickedArgs *args, bool each_series, P
 	found = find_series(&matchers, picked, &needs.metrics);
 	if (found)
 	{
-		aggwin_find_metric_rollup(&picked->tables, view, &needs, &picked->rollup);
+		aggwin_find_metric_rollup(view, &needs, &picked->rollup);
 		picked->keys = rollup_keys(picked);
 	}
 	aggwin_sandbox_leave(&saved);
@@ -240,6 +236,5 @@ aggwin_picked_run(const Picked *picked, const char *sql)
 	picked->rollup.grouped ? UUIDARRAYOID : INT8ARRAYOID, INT8ARRAYOID};
 	Datum		values[] = {picked->range.ends[0], picked->range.ends[1], picked->keys, picked->series};
 
-	if (SPI_execute_with_args(sql, lengthof(types), types, values, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "unexpected SPI result of: %s", sql);
+	aggwin_spi_read(sql, lengthof(types), types, values);
 }

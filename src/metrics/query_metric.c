@@ -99,14 +99,28 @@ answer(FunctionCallInfo fcinfo, bool each_series, char *(*make_sql) (Picked *pic
 		if (aggwin_range_align(&picked.range, inside))
 		{
 			aggwin_picked_run(&picked, make_sql(&picked));
-			if (!aggwin_spi_return_rows((ReturnSetInfo *) fcinfo->resultinfo))
-				elog(ERROR, "metric rollup %u has other columns than it was made with",
-					 picked.rollup.view);
+			/* The owner of aggwin.series may have given other types to its columns. */
+			if (!aggwin_spi_fits(((ReturnSetInfo *) fcinfo->resultinfo)->setDesc))
+				ereport(ERROR,
+						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						 errmsg("metric rollup %s or aggwin.series do not have their columns any more",
+								aggwin_relation_name(picked.rollup.view)),
+						 errhint("Restore the columns, or drop the rollup and make it again by aggwin.create_metric_rollup().")));
+			aggwin_spi_return_rows(fcinfo);
 		}
 		aggwin_sandbox_leave(&saved);
 	}
 	aggwin_spi_finish();
 	return (Datum) 0;
+}
+
+/* The rows q of what the rollup keeps, joined with the series g that are shown. */
+static char *
+joined(const Picked *picked, const char *columns, const char *rows, const char *key)
+{
+	return psprintf("SELECT q.bucket, g.series_id, g.labels, %s FROM %s AS q JOIN (%s) AS g ON g.key = q.%s%s",
+					columns, rows, aggwin_picked_series(picked), key,
+					picked->merged ? " GROUP BY q.bucket, g.series_id, g.labels" : "");
 }
 
 /*
@@ -129,11 +143,9 @@ metric_sql(Picked *picked)
 					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE " SUM_OF("a.stats") " / aggwin.num_vals(a.stats) END,"
 					" aggwin.percentile(a.percentiles, 0.5), aggwin.percentile(a.percentiles, 0.95),"
 					" aggwin.percentile(a.percentiles, 0.99)"
-					" FROM (SELECT q.bucket, g.series_id, g.labels, %s FROM (%s) AS q JOIN (%s) AS g ON g.key = q.%s %s) AS a"
-					" ORDER BY a.bucket, a.series_id, a.labels",
-					summaries, aggwin_picked_answer(picked), aggwin_picked_series(picked),
-					picked->rollup.grouped ? "group_id" : "series_id",
-					picked->merged ? "GROUP BY q.bucket, g.series_id, g.labels" : "");
+					" FROM (%s) AS a ORDER BY a.bucket, a.series_id, a.labels",
+					joined(picked, summaries, psprintf("(%s)", aggwin_picked_answer(picked)),
+						   picked->rollup.grouped ? "group_id" : "series_id"));
 }
 
 /*
@@ -220,13 +232,11 @@ counter_sql(Picked *picked)
 					" FROM steps AS s)"
 					" SELECT a.bucket, a.series_id, a.labels, a.increase,"
 					" a.increase / extract(epoch FROM %s - a.bucket)::float8, a.resets"
-					" FROM (SELECT i.bucket, g.series_id, g.labels, %s FROM increases AS i JOIN (%s) AS g ON g.key = i.series_id %s) AS a"
-					" ORDER BY a.bucket, a.series_id, a.labels",
+					" FROM (%s) AS a ORDER BY a.bucket, a.series_id, a.labels",
 					before_sql(picked), aggwin_picked_answer(picked),
 					aggwin_sql_bucket_end(picked->range.spec, &picked->range.shown, "a.bucket"),
-					picked->merged ? "sum(i.increase) AS increase, sum(i.resets)::bigint AS resets" : "i.increase, i.resets",
-					aggwin_picked_series(picked),
-					picked->merged ? "GROUP BY i.bucket, g.series_id, g.labels" : "");
+					joined(picked, picked->merged ? "sum(q.increase) AS increase, sum(q.resets)::bigint AS resets"
+						   : "q.increase, q.resets", "increases", "series_id"));
 }
 
 /*

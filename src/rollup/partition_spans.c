@@ -90,13 +90,7 @@ bound_of(Oid partition)
 static char *
 literal(const RollupSpec *spec, Const *value)
 {
-	Oid			output;
-	bool		is_varlena;
-
-	getTypeOutputInfo(spec->time->type, &output, &is_varlena);
-	return psprintf("%s::%s",
-					quote_literal_cstr(OidOutputFunctionCall(output, value->constvalue)),
-					spec->time->name);
+	return aggwin_sql_literal(value->constvalue, spec->time->type);
 }
 
 /* The next value, before which a range ends that holds this one. */

@@ -400,14 +400,14 @@ aggwin_query_range(PG_FUNCTION_ARGS)
 	read_step(fcinfo, &query);
 	aggwin_range_align(range, false);
 	types[0] = types[1] = range->spec->time->type;
-	if (SPI_execute_with_args(range_sql(&query), 2, types, range->ends, NULL, true, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the range");
+	aggwin_spi_read(range_sql(&query), lengthof(types), types, range->ends);
 	/* The rollup's owner may have given other names to the columns of its tables. */
-	if (!aggwin_spi_return_rows(result))
+	if (!aggwin_spi_fits(result->setDesc))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the rollup's tables do not have their columns any more"),
 				 errhint("Drop the rollup and create it again.")));
+	aggwin_spi_return_rows(fcinfo);
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();
 	return (Datum) 0;

@@ -57,37 +57,8 @@ ask(RangeQuery *query, const char *sql)
 	Oid			types[] = {query->spec->time->type, query->spec->time->type, INT8OID};
 	Datum		values[] = {query->ends[0], query->ends[1], Int64GetDatum(query->max_points)};
 
-	if (SPI_execute_with_args(sql, 3, types, values, NULL, true, 0) != SPI_OK_SELECT ||
-		SPI_processed != 1)
-		elog(ERROR, "unexpected SPI result of: %s", sql);
-}
-
-/*
- * Answer from the coarsest tier that has the view's keys and whose buckets the
- * step is made of.
- */
-static void
-choose_level(RangeQuery *query)
-{
-	const Tier *own = aggwin_tier(&query->names, query->lowest);
-
-	query->level = -1;
-	for (int i = query->lowest; i <= aggwin_top_level(&query->names); i++)
-	{
-		const Tier *tier = aggwin_tier(&query->names, i);
-
-		if (equal(aggwin_tier_keys(query->spec, tier), aggwin_tier_keys(query->spec, own)) &&
-			aggwin_tier_nests(&query->shown, tier))
-			query->level = i;
-	}
-	if (query->level < 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a step of %s is not made of whole buckets of view %s",
-						aggwin_tier_width_text(&query->shown),
-						aggwin_relation_name(query->view)),
-				 errdetail("Its buckets are %s wide.", aggwin_tier_width_text(own)),
-				 errhint("Use a multiple of that, or the view of a finer tier.")));
+	if (aggwin_spi_read(sql, lengthof(types), types, values) != 1)
+		elog(ERROR, "not one row from: %s", sql);
 }
 
 /* The coarsest tier that has the view's keys, as all below it have. */
@@ -102,6 +73,31 @@ aggwin_range_top(const RangeQuery *query)
 				 aggwin_tier_keys(query->spec, own)))
 		top++;
 	return top;
+}
+
+/*
+ * Answer from the coarsest tier that has the view's keys and whose buckets the
+ * step is made of.
+ */
+static void
+choose_level(RangeQuery *query)
+{
+	const Tier *own = aggwin_tier(&query->names, query->lowest);
+
+	query->level = -1;
+	for (int i = query->lowest; i <= aggwin_range_top(query); i++)
+	{
+		if (aggwin_tier_nests(&query->shown, aggwin_tier(&query->names, i)))
+			query->level = i;
+	}
+	if (query->level < 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a step of %s is not made of whole buckets of view %s",
+						aggwin_tier_width_text(&query->shown),
+						aggwin_relation_name(query->view)),
+				 errdetail("Its buckets are %s wide.", aggwin_tier_width_text(own)),
+				 errhint("Use a multiple of that, or the view of a finer tier.")));
 }
 
 /* How many of the buckets of a tier does the range touch, at most max_points + 1? */
@@ -122,17 +118,12 @@ count_points(RangeQuery *query, const Tier *tier)
 void
 aggwin_range_choose_step(RangeQuery *query)
 {
-	const Tier *own = aggwin_tier(&query->names, query->lowest);
-	const Tier *last = own;
+	const Tier *last = NULL;
 
-	for (int i = query->lowest; i <= aggwin_top_level(&query->names); i++)
+	for (int i = query->lowest; i <= aggwin_range_top(query); i++)
 	{
-		const Tier *tier = aggwin_tier(&query->names, i);
-
-		if (!equal(aggwin_tier_keys(query->spec, tier), aggwin_tier_keys(query->spec, own)))
-			break;
-		last = tier;
-		if (count_points(query, tier) <= query->max_points)
+		last = aggwin_tier(&query->names, i);
+		if (count_points(query, last) <= query->max_points)
 			break;
 	}
 	query->shown = *last;
