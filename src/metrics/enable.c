@@ -34,10 +34,12 @@ static const char *const creation[] = {
 	" type_changed_at timestamptz,"
 	" series_hour timestamptz,"
 	" new_series integer NOT NULL DEFAULT 0,"
+	" derived boolean NOT NULL DEFAULT false,"
 	" created_at timestamptz NOT NULL DEFAULT now()"
 	") WITH (fillfactor = 70)",
 	"COMMENT ON TABLE aggwin.metric IS 'one row a name of metrics: what exporters say of it'",
 	"COMMENT ON COLUMN aggwin.metric.family IS 'the name that exporters give it together with others, such as those of a histogram'",
+	"COMMENT ON COLUMN aggwin.metric.derived IS 'results of a pipeline'",
 	"COMMENT ON COLUMN aggwin.metric.series_hour IS 'the hour in which it last got new series'",
 	"COMMENT ON COLUMN aggwin.metric.new_series IS 'how many it got in that hour'",
 

@@ -56,6 +56,21 @@ aggwin_from_utf8(const char *string)
 	return string == NULL ? NULL : pg_any_to_server(string, strlen(string), PG_UTF8);
 }
 
+/* A selector that has been read. */
+void
+aggwin_add_parsed(Matchers *matchers, const PromSelector *selector)
+{
+	if (selector->metric != NULL)
+		add_matcher(matchers, AGGWIN_NAME_LABEL, PROM_EQUAL, aggwin_from_utf8(selector->metric), NULL);
+	for (int i = 0; i < selector->matcher_count; i++)
+	{
+		PromMatcher *matcher = &selector->matchers[i];
+
+		add_matcher(matchers, matcher->label, matcher->match, aggwin_from_utf8(matcher->value),
+					aggwin_from_utf8(matcher->regex));
+	}
+}
+
 /* A selector of PromQL. argument is what it came as, for messages. */
 void
 aggwin_add_selector(Matchers *matchers, const char *argument, text *selector)
@@ -71,15 +86,7 @@ aggwin_add_selector(Matchers *matchers, const char *argument, text *selector)
 						aggwin_from_utf8(error.message)),
 				 errdetail("It is: %s", text),
 				 error.hint ? errhint("%s", aggwin_from_utf8(error.hint)) : 0));
-	if (parsed.metric != NULL)
-		add_matcher(matchers, AGGWIN_NAME_LABEL, PROM_EQUAL, aggwin_from_utf8(parsed.metric), NULL);
-	for (int i = 0; i < parsed.matcher_count; i++)
-	{
-		PromMatcher *matcher = &parsed.matchers[i];
-
-		add_matcher(matchers, matcher->label, matcher->match, aggwin_from_utf8(matcher->value),
-					aggwin_from_utf8(matcher->regex));
-	}
+	aggwin_add_parsed(matchers, &parsed);
 }
 
 /* Labels that are to be equal; an empty one is not to be there. */

@@ -8,6 +8,7 @@
 
 #include "lib/stringinfo.h"
 #include "nodes/pg_list.h"
+#include "promql/ast.h"
 #include "utils/jsonb.h"
 
 typedef struct Matchers
@@ -18,6 +19,7 @@ typedef struct Matchers
 } Matchers;
 
 extern void aggwin_matchers_init(Matchers *matchers);
+extern void aggwin_add_parsed(Matchers *matchers, const PromSelector *selector);
 extern void aggwin_add_selector(Matchers *matchers, const char *argument, text *selector);
 extern void aggwin_add_labels(Matchers *matchers, Jsonb *labels);
 extern char *aggwin_from_utf8(const char *string);

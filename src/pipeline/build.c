@@ -1,0 +1,225 @@
+/*
+ * build.c - making, changing and removing pipelines
+ *
+ * A pipeline is a row, the series that it reads (mapping.c), a window output whose query
+ * is its rule (query.c), and a trigger on that which writes samples (results.c).
+ */
+#include "postgres.h"
+
+#include "pipeline/plan.h"
+
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "core/spi_util.h"
+#include "miscadmin.h"
+#include "pipeline/mapping.h"
+#include "pipeline/panes.h"
+#include "pipeline/query.h"
+#include "pipeline/tables.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+/* An interval as SQL. */
+static char *
+milliseconds(int64 value)
+{
+	return psprintf("'" INT64_FORMAT " milliseconds'::interval", value);
+}
+
+static int32
+next_id(void)
+{
+	bool		isnull;
+
+	aggwin_spi_run("SELECT nextval(pg_get_serial_sequence('aggwin.pipeline', 'pipeline_id'))::int", SPI_OK_SELECT);
+	return DatumGetInt32(aggwin_spi_value(1, &isnull));
+}
+
+static void
+create_output(PlanItem *item)
+{
+	const PipelineSpec *spec = &item->spec;
+	Oid			panes = aggwin_panes_for(spec->rule.range);
+	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(panes)),
+												  psprintf("pipeline_%d", item->pipeline_id));
+	bool		isnull;
+
+	aggwin_spi_run(psprintf("SELECT aggwin.create_window(%s, %s, %s, grace => %s, emit => 'changes',"
+							" notify => false, retention => %s, keys => '{result_id}')",
+							quote_literal_cstr(name),
+							quote_literal_cstr(aggwin_pipeline_query(item->pipeline_id, &spec->rule,
+																	 aggwin_relation_name(panes))),
+							milliseconds(spec->rule.range), milliseconds(spec->grace),
+							milliseconds(spec->retention)), SPI_OK_SELECT);
+	item->output = DatumGetObjectId(aggwin_spi_value(1, &isnull));
+	aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_write_results AFTER INSERT ON %s"
+							" REFERENCING NEW TABLE AS aggwin_new FOR EACH STATEMENT"
+							" EXECUTE FUNCTION aggwin.write_results(%d)",
+							aggwin_relation_name(item->output), item->pipeline_id), SPI_OK_UTILITY);
+}
+
+static void
+insert_row(const PlanItem *item, const char *source, Oid caller)
+{
+	const PipelineSpec *spec = &item->spec;
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4OID, BOOLOID, OIDOID, INT4OID, OIDOID};
+	Datum		values[] = {
+		Int32GetDatum(item->pipeline_id), CStringGetTextDatum(source), CStringGetTextDatum(spec->metric),
+		CStringGetTextDatum(spec->promql), spec->labels, Int32GetDatum(spec->max_series),
+		Int32GetDatum(spec->result_limit), BoolGetDatum(spec->paused), ObjectIdGetDatum(item->output),
+		Int32GetDatum(spec->place), ObjectIdGetDatum(caller)
+	};
+
+	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.pipeline (pipeline_id, source, metric, promql, labels, max_series,"
+								 " result_limit, paused, output, place, owner, grace, retention)"
+								 " OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, %s, %s)",
+								 milliseconds(spec->grace), milliseconds(spec->retention)),
+						SPI_OK_INSERT, lengthof(types), types, values, NULL);
+	aggwin_spi_run_args("INSERT INTO aggwin.metric AS m (metric, family, type, help, derived)"
+						" VALUES ($3, $3, $1, $4, true) ON CONFLICT (metric) DO UPDATE"
+						" SET type = excluded.type, help = excluded.help, derived = true",
+						SPI_OK_INSERT, 4,
+						(Oid[]) {TEXTOID, TEXTOID, TEXTOID, TEXTOID},
+						(Datum[]) {
+							CStringGetTextDatum(spec->rule.aggregation == PROM_SUM2 ? "counter" : "gauge"),
+							values[1], values[2], values[3]
+						}, NULL);
+}
+
+static void
+map_all(const PlanItem *item)
+{
+	bool		isnull;
+	Datum		series;
+
+	aggwin_spi_run("SELECT array_agg(s.series_id) FROM aggwin.series AS s", SPI_OK_SELECT);
+	series = aggwin_spi_value(1, &isnull);
+	if (!isnull)
+		aggwin_map_series(item->pipeline_id, &item->spec.rule, CStringGetTextDatum(item->spec.metric),
+						  item->spec.labels, item->spec.max_series, series);
+}
+
+/*
+ * Windows begin at whole multiples of their width since 1970, the first of them with
+ * the first sample that is there. Results of that time, of an earlier rule, go.
+ */
+static void
+begin_windows(const PlanItem *item)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(item->pipeline_id)};
+	Oid			window_types[] = {OIDOID, TIMESTAMPTZOID, INT8OID, BOOLOID};
+	Datum		window_values[] = {ObjectIdGetDatum(item->output), 0, Int64GetDatum(item->spec.rule.range),
+	BoolGetDatum(aggwin_rule_carries(&item->spec.rule))};
+	char		nulls[] = "    ";
+	bool		isnull;
+	Sandbox		saved;
+
+	aggwin_spi_run_args("SELECT min(f.ts) FROM aggwin.pipeline_series AS m CROSS JOIN LATERAL ("
+						"SELECT p.ts FROM aggwin.samples AS p WHERE p.series_id = m.series_id ORDER BY p.ts LIMIT 1) AS f"
+						" WHERE m.pipeline_id = $1", SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	window_values[1] = aggwin_spi_value(1, &isnull);
+	nulls[1] = isnull ? 'n' : ' ';
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_run_args("UPDATE aggwin.window AS w SET origin = to_timestamp(0), carries = $4, from_first = true,"
+						" closed_to = t.ts, first_end = t.ts + $3 * '1 millisecond'::interval"
+						" FROM (SELECT date_bin($3 * '1 millisecond'::interval, $2, to_timestamp(0)) AS ts) AS t"
+						" WHERE w.output = $1", SPI_OK_UPDATE, lengthof(window_types), window_types, window_values, nulls);
+	aggwin_sandbox_leave(&saved);
+	if (!isnull)
+		aggwin_spi_run_args("DELETE FROM aggwin.samples AS p USING aggwin.series AS s"
+							" WHERE s.metric = $1 AND p.series_id = s.series_id AND p.ts > $2",
+							SPI_OK_DELETE, 2, (Oid[]) {TEXTOID, TIMESTAMPTZOID},
+							(Datum[]) {CStringGetTextDatum(item->spec.metric), window_values[1]}, NULL);
+}
+
+static void
+set_paused(const PlanItem *item)
+{
+	aggwin_spi_run(psprintf("SELECT aggwin.%s_window(%s)", item->spec.paused ? "pause" : "resume",
+							quote_literal_cstr(aggwin_relation_name(item->output))), SPI_OK_SELECT);
+}
+
+static void
+create(PlanItem *item, const char *source, Oid caller)
+{
+	item->pipeline_id = next_id();
+	create_output(item);
+	insert_row(item, source, caller);
+	map_all(item);
+	begin_windows(item);
+	if (item->spec.paused)
+		set_paused(item);
+}
+
+/* What it has written stays. */
+static void
+drop(const PlanItem *item)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(item->pipeline_id)};
+
+	aggwin_spi_run_args("DELETE FROM aggwin.pipeline AS p WHERE p.pipeline_id = $1",
+						SPI_OK_DELETE, lengthof(types), types, values, NULL);
+	aggwin_spi_run(psprintf("SELECT aggwin.drop_window(%s)",
+							quote_literal_cstr(aggwin_relation_name(item->output))), SPI_OK_SELECT);
+}
+
+/* Options that are changed without computing anything anew. */
+static void
+alter(const PlanItem *item)
+{
+	const PipelineSpec *spec = &item->spec;
+	Oid			types[] = {INT4OID, INT4OID, INT4OID, BOOLOID};
+	Datum		values[] = {Int32GetDatum(item->pipeline_id), Int32GetDatum(spec->max_series),
+	Int32GetDatum(spec->result_limit), BoolGetDatum(spec->paused)};
+
+	aggwin_spi_run_args(psprintf("UPDATE aggwin.pipeline AS p SET max_series = $2, result_limit = $3, paused = $4,"
+								 " grace = %s, retention = %s, applied_at = now(),"
+								 " skipped_hour = CASE WHEN $3 > p.result_limit THEN NULL ELSE p.skipped_hour END,"
+								 " refused_series = CASE WHEN $2 > p.max_series THEN 0 ELSE p.refused_series END"
+								 " WHERE p.pipeline_id = $1",
+								 milliseconds(spec->grace), milliseconds(spec->retention)),
+						SPI_OK_UPDATE, lengthof(types), types, values, NULL);
+	aggwin_spi_run(psprintf("SELECT aggwin.alter_window(%s, grace => %s, retention => %s)",
+							quote_literal_cstr(aggwin_relation_name(item->output)),
+							milliseconds(spec->grace), milliseconds(spec->retention)), SPI_OK_SELECT);
+	set_paused(item);
+	map_all(item);
+}
+
+static void
+store_place(const PlanItem *item)
+{
+	aggwin_spi_run_args("UPDATE aggwin.pipeline AS p SET place = $2 WHERE p.pipeline_id = $1 AND p.place <> $2",
+						SPI_OK_UPDATE, 2, (Oid[]) {INT4OID, INT4OID},
+						(Datum[]) {Int32GetDatum(item->pipeline_id), Int32GetDatum(item->spec.place)}, NULL);
+}
+
+/* Do what a plan says. Connected to SPI, as the tables' owner. */
+void
+aggwin_carry_out(const MetricTables *tables, List *plan, const char *source, Oid caller)
+{
+	ListCell   *lc;
+
+	/* What goes first leaves its name to what comes. */
+	foreach(lc, plan)
+	{
+		PlanItem   *item = lfirst(lc);
+
+		if (item->action == PLAN_REMOVE || item->rebuild)
+			drop(item);
+	}
+	foreach(lc, plan)
+	{
+		PlanItem   *item = lfirst(lc);
+
+		if (item->action == PLAN_CREATE || item->rebuild)
+			create(item, source, caller);
+		else if (item->action == PLAN_CHANGE)
+			alter(item);
+		if (item->action != PLAN_REMOVE)
+			store_place(item);
+	}
+}

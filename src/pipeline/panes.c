@@ -1,0 +1,147 @@
+/*
+ * panes.c - which rollup the windows of a pipeline are made of
+ *
+ * Windows begin at whole multiples of their width since 1970. They are made of the
+ * widest buckets, of any tier of a rollup of all series, that fit into them. The
+ * rollup that enable_metrics() makes has minutes, so pipelines of whole minutes cost
+ * samples nothing more when they come. For others a rollup of fitting buckets is
+ * made, and shared.
+ */
+#include "postgres.h"
+
+#include "pipeline/panes.h"
+
+#include "core/spi_util.h"
+#include "datatype/timestamp.h"
+#include "rollup/catalog.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+/* From 1970-01-01 to 2000-01-03, which buckets are counted from, in milliseconds. */
+#define ORIGIN_MS INT64CONST(946857600000)
+
+static int64
+greatest_divisor(int64 a, int64 b)
+{
+	while (b != 0)
+	{
+		int64		rest = a % b;
+
+		a = b;
+		b = rest;
+	}
+	return a;
+}
+
+/* The width of a tier in milliseconds, 0 if these are not whole or not always as many. */
+static int64
+width_ms(const Tier *tier)
+{
+	const Interval *interval = tier->interval;
+	int64		width;
+
+	if (interval == NULL || interval->month != 0)
+		return 0;
+	width = interval->day * USECS_PER_DAY + interval->time;
+	return width % 1000 == 0 ? width / 1000 : 0;
+}
+
+/* Rollups of samples that keep each series by itself, the newest first: their views. */
+static List *
+candidates(void)
+{
+	aggwin_spi_run("SELECT r.view::oid FROM aggwin.rollup AS r"
+				   " LEFT JOIN aggwin.metric_rollup AS m ON m.view = r.view JOIN pg_class AS c ON c.oid = r.view"
+				   " WHERE r.source = 'aggwin.samples'::regclass"
+				   " AND (m.view IS NOT NULL AND m.pattern IS NULL AND m.keep IS NULL AND m.drop IS NULL"
+				   " OR m.view IS NULL AND c.relname LIKE 'pipeline\\_panes\\_%')"
+				   " ORDER BY r.rollup_id DESC", SPI_OK_SELECT);
+	return aggwin_spi_column(1);
+}
+
+/*
+ * Folds and steps of windows hold a rollup's lock when they write results, and then
+ * may want the creation lock. So who makes pipelines takes these first.
+ */
+void
+aggwin_lock_panes(void)
+{
+	List	   *ids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, candidates())
+	{
+		RollupRow	row;
+
+		if (aggwin_find_rollup_of_view(lfirst_oid(lc), &row))
+			ids = lappend_int(ids, row.rollup_id);
+	}
+	list_sort(ids, list_int_cmp);
+	foreach(lc, ids)
+		aggwin_lock_rollup(lfirst_int(lc));
+}
+
+/* Where the first candidate's view is; where none is, where tables are made. */
+static char *
+schema_of_panes(List *views)
+{
+	bool		isnull;
+
+	if (views != NIL)
+		return get_namespace_name(get_rel_namespace(linitial_oid(views)));
+	aggwin_spi_run("SELECT current_schema()::text", SPI_OK_SELECT);
+	return TextDatumGetCString(aggwin_spi_value(1, &isnull));
+}
+
+static Oid
+create_panes(int64 width, const char *schema)
+{
+	char	   *name = quote_qualified_identifier(schema, psprintf("pipeline_panes_" INT64_FORMAT "ms", width));
+	bool		isnull;
+
+	aggwin_spi_run(psprintf("SELECT aggwin.create_rollup(%s, %s, refresh_interval => '15 seconds')",
+							quote_literal_cstr(name),
+							quote_literal_cstr(psprintf("SELECT aggwin.time_bucket('" INT64_FORMAT " milliseconds', ts) AS bucket,"
+														" series_id, count(*) FILTER (WHERE value = 'NaN') AS nans,"
+														" aggwin.stats_agg(value) FILTER (WHERE value <> 'NaN') AS stats,"
+														" aggwin.exp_hist_agg(value) FILTER (WHERE value <> 'NaN') AS percentiles,"
+														" aggwin.counter_agg(ts, value) FILTER (WHERE abs(value) < 'Infinity') AS counter"
+														" FROM aggwin.samples WHERE NOT aggwin.is_stale(value) GROUP BY 1, 2", width))),
+				   SPI_OK_SELECT);
+	return DatumGetObjectId(aggwin_spi_value(1, &isnull));
+}
+
+/*
+ * The view that windows of this width are made of; made if there is none. Run as the
+ * tables' owner, connected to SPI.
+ */
+Oid
+aggwin_panes_for(int64 range_ms)
+{
+	int64		divisor = greatest_divisor(range_ms, ORIGIN_MS);
+	List	   *views = candidates();
+	int64		best_width = 0;
+	Oid			best = InvalidOid;
+	ListCell   *lc;
+
+	foreach(lc, views)
+	{
+		RollupRow	row;
+		ListCell   *tier_cell;
+
+		if (!aggwin_find_rollup_of_view(lfirst_oid(lc), &row))
+			continue;
+		foreach(tier_cell, aggwin_rollup_names(&row).tiers)
+		{
+			Tier	   *tier = lfirst(tier_cell);
+			int64		width = width_ms(tier);
+
+			if (width > best_width && divisor % width == 0)
+			{
+				best_width = width;
+				best = tier->view_relid;
+			}
+		}
+	}
+	return OidIsValid(best) ? best : create_panes(divisor, schema_of_panes(views));
+}

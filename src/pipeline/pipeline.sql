@@ -1,0 +1,25 @@
+-- pipeline.sql - pipelines: rules that make metrics of others
+
+CREATE FUNCTION aggwin.map_new_series() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_map_new_series';
+COMMENT ON FUNCTION aggwin.map_new_series() IS 'private: trigger that has pipelines take new series';
+REVOKE ALL ON FUNCTION aggwin.map_new_series() FROM PUBLIC;
+
+CREATE FUNCTION aggwin.write_results() RETURNS trigger
+	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_write_results';
+COMMENT ON FUNCTION aggwin.write_results() IS 'private: trigger that writes the results of a pipeline as samples';
+REVOKE ALL ON FUNCTION aggwin.write_results() FROM PUBLIC;
+
+CREATE FUNCTION aggwin.apply_pipelines(
+	rules text,
+	dry_run boolean DEFAULT false,
+	prune boolean DEFAULT true,
+	source text DEFAULT 'default',
+	OUT action text,
+	OUT "as" text,
+	OUT promql text,
+	OUT reason text
+) RETURNS SETOF record
+	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_apply_pipelines';
+COMMENT ON FUNCTION aggwin.apply_pipelines(text, boolean, boolean, text) IS
+	'make pipelines what rules in YAML say; what was done, or would be';

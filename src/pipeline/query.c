@@ -1,0 +1,166 @@
+/*
+ * query.c - a pipeline's rule as the query of a window
+ *
+ * From the inside out, each a step of SQL:
+ *
+ *		panes		what the rollup has of each series that is read, in the window
+ *		series		the function: a value for each series
+ *		groups		the aggregation: a value for each result (and bound of a histogram)
+ *		results		histogram_quantile, topk: what is left of them
+ *
+ * What happens between two samples belongs to the window of the later one. So an
+ * increase needs the sample before the window, which is looked up among the samples
+ * themselves; and a late sample may change windows after its own.
+ */
+#include "postgres.h"
+
+#include "pipeline/query.h"
+
+#include "lib/stringinfo.h"
+#include "pipeline/mapping.h"
+#include "utils/builtins.h"
+#include "utils/float.h"
+
+/* The last value before the window, of a series "x". */
+#define VALUE_BEFORE "SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = x.series_id" \
+	" AND p.ts < aggwin.current_window_start() AND abs(p.value) < 'Infinity' ORDER BY p.ts DESC LIMIT 1"
+
+/* The increase since that value, b.value; whatever stands for a series without one. */
+#define INCREASE(without) "coalesce(aggwin.increase(x.counter), 0) + CASE" \
+	" WHEN b.value IS NULL THEN " without \
+	" WHEN aggwin.first_val(x.counter) < b.value THEN aggwin.first_val(x.counter)" \
+	" ELSE aggwin.first_val(x.counter) - b.value END"
+
+#define SUM "CASE WHEN x.nans > 0 THEN 'NaN' ELSE aggwin.total(x.stats) END"
+#define COUNT "(coalesce(aggwin.num_vals(x.stats), 0) + x.nans)::float8"
+
+/* Does a late sample change windows after its own? */
+bool
+aggwin_rule_carries(const PromRule *rule)
+{
+	return rule->aggregation == PROM_SUM2 || rule->function == PROM_INCREASE ||
+		rule->function == PROM_RATE;
+}
+
+static char *
+number(double value)
+{
+	return psprintf("'%s'::float8", float8out_internal(value));
+}
+
+/* The value of a series' panes "x", with "b" where the rule carries; NULL: none. */
+static char *
+series_value(const PromRule *rule)
+{
+	switch (rule->function)
+	{
+		case PROM_SAMPLES:
+			return pstrdup(rule->aggregation == PROM_SUM2
+						   ? "CASE WHEN x.counter IS NOT NULL THEN " INCREASE("aggwin.first_val(x.counter)") " END"
+						   : SUM);
+		case PROM_INCREASE:
+			return pstrdup("CASE WHEN x.counter IS NOT NULL THEN " INCREASE("0") " END");
+		case PROM_RATE:
+			return psprintf("CASE WHEN x.counter IS NOT NULL THEN (" INCREASE("0") ") / %s END",
+							number(rule->range / 1000.0));
+		case PROM_SUM_OVER_TIME:
+			return pstrdup(SUM);
+		case PROM_COUNT_OVER_TIME:
+			return pstrdup(COUNT);
+		case PROM_AVG_OVER_TIME:
+			return pstrdup("CASE WHEN x.nans > 0 THEN 'NaN' ELSE aggwin.mean(x.stats) END");
+		case PROM_MIN_OVER_TIME:
+			return pstrdup("coalesce(aggwin.min_val(x.stats), 'NaN')");
+		case PROM_MAX_OVER_TIME:
+			return pstrdup("coalesce(aggwin.max_val(x.stats), 'NaN')");
+		case PROM_STDDEV_OVER_TIME:
+			return pstrdup("CASE WHEN x.nans > 0 THEN 'NaN' ELSE aggwin.stddev_pop(x.stats) END");
+		case PROM_QUANTILE_OVER_TIME:
+			return psprintf("coalesce(aggwin.percentile(x.percentiles, %s), 'NaN')",
+							number(rule->function_fraction));
+		case PROM_LAST_OVER_TIME:
+			return pstrdup("(SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = x.series_id"
+						   " AND p.ts >= aggwin.current_window_start() AND p.ts < aggwin.current_window_end()"
+						   " AND NOT aggwin.is_stale(p.value) ORDER BY p.ts DESC LIMIT 1)");
+	}
+	return NULL;
+}
+
+/* What becomes of the values "v" of a group. NaN counts as in Prometheus. */
+static char *
+group_value(const PromRule *rule)
+{
+	bool		samples = rule->function == PROM_SAMPLES;
+
+	switch (rule->aggregation)
+	{
+		case PROM_NOT_AGGREGATED:
+			break;
+		case PROM_SUM:
+			return pstrdup("sum(v.value)");
+		case PROM_COUNT:
+			return pstrdup("count(*)::float8");
+		case PROM_MIN:
+			return pstrdup("min(v.value)");
+		case PROM_MAX:
+			return pstrdup("coalesce(max(v.value) FILTER (WHERE v.value <> 'NaN'), 'NaN')");
+		case PROM_AVG:
+			return pstrdup(samples ? "sum(v.value) / sum(v.weight)" : "avg(v.value)");
+		case PROM_QUANTILE:
+			return samples
+				? psprintf("coalesce(aggwin.percentile(aggwin.merge(v.percentiles), %s), 'NaN')", number(rule->fraction))
+				: psprintf("percentile_cont(%s) WITHIN GROUP (ORDER BY v.value)", number(rule->fraction));
+		case PROM_SUM2:
+			return pstrdup("coalesce((SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = v.result_id"
+						   " AND p.ts <= aggwin.current_window_start() ORDER BY p.ts DESC LIMIT 1), 0) + sum(v.value)");
+	}
+	return pstrdup("sum(v.value)");
+}
+
+/* Only so many results, the largest. */
+static void
+append_top(StringInfo s, const PromRule *rule, const char *from)
+{
+	if (rule->top == 0)
+	{
+		appendStringInfo(s, " SELECT g.result_id, g.value FROM %s AS g WHERE g.value IS NOT NULL", from);
+		return;
+	}
+	appendStringInfo(s, " SELECT t.result_id, t.value FROM (SELECT g.result_id, g.value, row_number() OVER ("
+					 "PARTITION BY %s ORDER BY g.value = 'NaN', g.value DESC, g.result_id) AS place"
+					 " FROM %s AS g JOIN aggwin.series AS s ON s.series_id = g.result_id"
+					 " WHERE g.value IS NOT NULL) AS t WHERE t.place <= %d",
+					 aggwin_sql_grouped_labels(&rule->top_grouping, "s.labels"), from, rule->top);
+}
+
+/*
+ * The rows of a window: result_id and value. view is one of a rollup of all series, as
+ * create_metric_rollup() makes them.
+ */
+char *
+aggwin_pipeline_query(int32 pipeline_id, const PromRule *rule, const char *view)
+{
+	bool		bounded = rule->histogram;
+	const char *from = bounded ? "quantiles" : "groups";
+	StringInfoData s;
+
+	initStringInfo(&s);
+	appendStringInfo(&s, "WITH panes AS (SELECT r.series_id, sum(r.nans)::bigint AS nans, aggwin.merge(r.stats) AS stats,"
+					 " aggwin.merge(r.percentiles) AS percentiles, aggwin.merge(r.counter) AS counter"
+					 " FROM %2$s AS r WHERE r.series_id = ANY (ARRAY(SELECT p.series_id"
+					 " FROM aggwin.pipeline_series AS p WHERE p.pipeline_id = %1$d)) GROUP BY r.series_id)",
+					 pipeline_id, view);
+	appendStringInfo(&s, ", series AS (SELECT m.result_id, m.le, %s AS value, %s AS weight, x.percentiles"
+					 " FROM panes AS x JOIN aggwin.pipeline_series AS m ON m.pipeline_id = %d AND m.series_id = x.series_id",
+					 series_value(rule), COUNT, pipeline_id);
+	if (aggwin_rule_carries(rule))
+		appendStringInfoString(&s, " LEFT JOIN LATERAL (" VALUE_BEFORE ") AS b ON true");
+	appendStringInfo(&s, "), groups AS (SELECT v.result_id%s, %s AS value FROM series AS v"
+					 " WHERE v.value IS NOT NULL GROUP BY v.result_id%s)",
+					 bounded ? ", v.le" : "", group_value(rule), bounded ? ", v.le" : "");
+	if (bounded)
+		appendStringInfo(&s, ", quantiles AS (SELECT g.result_id, aggwin.histogram_quantile(%s, g.le, g.value) AS value"
+						 " FROM groups AS g GROUP BY g.result_id)", number(rule->histogram_fraction));
+	append_top(&s, rule, from);
+	return s.data;
+}
