@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "core/spi_util.h"
 #include "fmgr.h"
@@ -107,7 +108,15 @@ aggwin_apply_pipelines(PG_FUNCTION_ARGS)
 				 errmsg("argument \"source\" must not be empty")));
 	dry_run = PG_GETARG_BOOL(ARG_DRY_RUN);
 	if (!dry_run)
+	{
 		PreventCommandIfReadOnly("aggwin.apply_pipelines()");
+		if (IsolationUsesXactSnapshot())
+			ereport(ERROR,
+					(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+					 errmsg("aggwin.apply_pipelines() needs isolation level READ COMMITTED"),
+					 errdetail("Series that others have just made must not be missed."),
+					 errhint("Call it in a transaction of that level, or with dry_run.")));
+	}
 	aggwin_metric_tables(&tables);
 	check_rights(&tables);
 

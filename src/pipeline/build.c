@@ -162,8 +162,9 @@ drop(const PlanItem *item)
 
 	aggwin_spi_run_args("DELETE FROM aggwin.pipeline AS p WHERE p.pipeline_id = $1",
 						SPI_OK_DELETE, lengthof(types), types, values, NULL);
-	aggwin_spi_run(psprintf("SELECT aggwin.drop_window(%s)",
-							quote_literal_cstr(aggwin_relation_name(item->output))), SPI_OK_SELECT);
+	if (OidIsValid(item->output))
+		aggwin_spi_run(psprintf("SELECT aggwin.drop_window(%s)",
+								quote_literal_cstr(aggwin_relation_name(item->output))), SPI_OK_SELECT);
 }
 
 /* Options that are changed without computing anything anew. */

@@ -6,7 +6,8 @@
  * window query needs: which result it is a part of.
  *
  * Results are series like others, and may be what other pipelines read: making
- * them fires the trigger again. There are no circles (apply.c).
+ * them fires the trigger again. There are no circles (plan.c): only a selector that
+ * names its metric means results, so that no expression takes them by chance.
  *
  * Locking: under the creation lock, as everything that makes series.
  */
@@ -91,6 +92,9 @@ aggwin_map_series(int32 pipeline_id, const PromRule *rule, Datum metric, Datum l
 
 	aggwin_matchers_init(&matchers);
 	aggwin_add_parsed(&matchers, &rule->selector);
+	if (rule->selector.metric == NULL)
+		appendStringInfoString(&matchers.condition, " AND NOT EXISTS (SELECT FROM aggwin.metric AS d"
+							   " WHERE d.metric = s.metric AND d.derived)");
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "WITH found AS MATERIALIZED ("
 					 "SELECT f.series_id, f.labels, f.le, aggwin.series_hash($2, f.labels) AS hash"

@@ -23,3 +23,7 @@ CREATE FUNCTION aggwin.apply_pipelines(
 	LANGUAGE C VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_apply_pipelines';
 COMMENT ON FUNCTION aggwin.apply_pipelines(text, boolean, boolean, text) IS
 	'make pipelines what rules in YAML say; what was done, or would be';
+
+CREATE FUNCTION aggwin.export_pipelines(source text DEFAULT NULL) RETURNS text
+	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_export_pipelines';
+COMMENT ON FUNCTION aggwin.export_pipelines(text) IS 'rules in YAML that stand for the pipelines of a source, or of all';

@@ -9,21 +9,16 @@
 
 #include "pipeline/plan.h"
 
-#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "core/compat.h"
 #include "core/guc.h"
 #include "core/spi_util.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
-#include "metrics/names.h"
 #include "miscadmin.h"
 #include "pipeline/read.h"
 #include "pipeline/tables.h"
 #include "promql/print.h"
-#include "regex/regex.h"
-#include "utils/acl.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -133,7 +128,7 @@ typedef struct Known
 {
 	PlanItem	item;
 	char	   *source;
-	Oid			owner;
+	bool		broken;			/* somebody has dropped its output */
 	bool		wanted;
 } Known;
 
@@ -158,7 +153,8 @@ read_known(void)
 
 	if (!aggwin_pipelines_exist())
 		return NIL;
-	aggwin_spi_run("SELECT p.pipeline_id, p.output::oid, p.source, p.owner::oid, p.metric, p.promql, p.labels,"
+	aggwin_spi_run("SELECT p.pipeline_id, p.output::oid, p.source,"
+				   " NOT EXISTS (SELECT FROM aggwin.window AS w WHERE w.output = p.output), p.metric, p.promql, p.labels,"
 				   " (extract(epoch FROM p.grace) * 1000)::bigint, (extract(epoch FROM p.retention) * 1000)::bigint,"
 				   " p.max_series, p.result_limit, p.paused, p.place FROM aggwin.pipeline AS p ORDER BY p.source, p.place",
 				   SPI_OK_SELECT);
@@ -170,7 +166,8 @@ read_known(void)
 		item->pipeline_id = DatumGetInt32(column(i, 1));
 		item->output = DatumGetObjectId(column(i, 2));
 		known->source = text_column(i, 3);
-		known->owner = DatumGetObjectId(column(i, 4));
+		known->broken = DatumGetBool(column(i, 4));
+		item->output = known->broken ? InvalidOid : item->output;
 		item->spec.metric = text_column(i, 5);
 		item->spec.promql = text_column(i, 6);
 		aggwin_read_rule(item->spec.promql, &item->spec.rule);
@@ -212,13 +209,16 @@ add_difference(PlanItem *item, const char *what, bool rebuild)
 }
 
 static PlanItem *
-compare(const PlanItem *old, PipelineSpec *new)
+compare(const Known *known, PipelineSpec *new)
 {
+	const PlanItem *old = &known->item;
 	PlanItem   *item = palloc(sizeof(PlanItem));
 
 	*item = *old;
 	item->spec = *new;
 	item->action = PLAN_KEEP;
+	if (known->broken)
+		add_difference(item, "its window output was dropped", true);
 	if (strcmp(old->spec.promql, new->promql) != 0)
 		add_difference(item, psprintf("promql was %s", old->spec.promql), true);
 	if (compareJsonbContainers(&DatumGetJsonbP(old->spec.labels)->root, &DatumGetJsonbP(new->labels)->root) != 0)
@@ -257,28 +257,13 @@ check_new_name(const char *metric)
 				 errhint("Choose another name for as.")));
 }
 
-/* May a selector mean series of this metric? Only what it says of the name counts. */
+/* Does a pipeline read results of this name? Selectors without a name never do (mapping.c). */
 static bool
-may_select(const PromSelector *selector, const char *metric)
+reads(const PipelineSpec *spec, const char *metric)
 {
-	int			length = strlen(metric);
+	const char *read = spec->rule.selector.metric;
 
-	if (selector->metric != NULL && strcmp(selector->metric, metric) != 0)
-		return false;
-	for (int i = 0; i < selector->matcher_count; i++)
-	{
-		const PromMatcher *matcher = &selector->matchers[i];
-		bool		matches;
-
-		if (strcmp(matcher->label, AGGWIN_NAME_LABEL) != 0)
-			continue;
-		matches = matcher->regex == NULL ? strcmp(matcher->value, metric) == 0
-			: RE_compile_and_execute(cstring_to_text(matcher->regex), unconstify(char *, metric), length,
-									 REG_ADVANCED, C_COLLATION_OID, 0, NULL);
-		if (matches == (matcher->match == PROM_NOT_EQUAL || matcher->match == PROM_NOT_MATCH))
-			return false;
-	}
-	return true;
+	return read != NULL && strcmp(read, metric) == 0;
 }
 
 /* A walk along what pipelines read, from results to what they come from. */
@@ -324,7 +309,7 @@ follow(Walk *walk, int number)
 	{
 		PipelineSpec *read = lfirst(lc);
 
-		if (walk->done[foreach_current_index(lc)] || !may_select(&spec->rule.selector, read->metric))
+		if (walk->done[foreach_current_index(lc)] || !reads(spec, read->metric))
 			continue;
 		if (list_member_ptr(walk->path, read))
 			refuse_circle(walk, read);
@@ -375,7 +360,7 @@ aggwin_make_plan(const MetricTables *tables, text *rules, const char *source, bo
 		if (known != NULL)
 		{
 			known->wanted = true;
-			item = compare(&known->item, spec);
+			item = compare(known, spec);
 		}
 		else
 		{

@@ -7,6 +7,7 @@
 
 #include "core/spi_util.h"
 #include "mb/pg_wchar.h"
+#include "metrics/tables.h"
 #include "promql/parse.h"
 #include "utils/builtins.h"
 
@@ -26,16 +27,17 @@ aggwin_read_rule(const char *promql, PromRule *rule)
 				 errhint("Apply its rules again.")));
 }
 
-/* All of them; connected to SPI, as who may read them. */
+/* All of them, whatever the isolation level; connected to SPI, as who may read them. */
 List *
 aggwin_read_pipelines(void)
 {
+	static SPIPlanPtr plan = NULL;
 	List	   *pipelines = NIL;
 	SPITupleTable *table;
 	uint64		count;
 
-	aggwin_spi_run("SELECT p.pipeline_id, p.metric, p.labels, p.max_series, p.promql"
-				   " FROM aggwin.pipeline AS p ORDER BY p.pipeline_id", SPI_OK_SELECT);
+	aggwin_run_latest(&plan, "SELECT p.pipeline_id, p.metric, p.labels, p.max_series, p.promql"
+					  " FROM aggwin.pipeline AS p ORDER BY p.pipeline_id", SPI_OK_SELECT, 0, NULL, NULL);
 	table = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
