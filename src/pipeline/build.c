@@ -11,6 +11,7 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "core/spi_util.h"
+#include "metrics/matchers.h"
 #include "miscadmin.h"
 #include "pipeline/mapping.h"
 #include "pipeline/panes.h"
@@ -93,7 +94,11 @@ map_all(const PlanItem *item)
 	bool		isnull;
 	Datum		series;
 
-	aggwin_spi_run("SELECT array_agg(s.series_id) FROM aggwin.series AS s", SPI_OK_SELECT);
+	const char *metric = item->spec.rule.selector.metric;
+
+	aggwin_spi_run(psprintf("SELECT array_agg(s.series_id) FROM aggwin.series AS s WHERE %s",
+							metric ? psprintf("s.metric = %s", quote_literal_cstr(aggwin_from_utf8(metric))) : "true"),
+				   SPI_OK_SELECT);
 	series = aggwin_spi_value(1, &isnull);
 	if (!isnull)
 		aggwin_map_series(item->pipeline_id, &item->spec.rule, CStringGetTextDatum(item->spec.metric),

@@ -149,6 +149,7 @@ aggwin_map_new_series(PG_FUNCTION_ARGS)
 	MetricTables tables;
 	Sandbox		saved;
 	Datum		series;
+	Datum		metrics;
 	bool		isnull;
 	ListCell   *lc;
 
@@ -164,11 +165,12 @@ aggwin_map_new_series(PG_FUNCTION_ARGS)
 	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
 		elog(ERROR, "could not read the new series");
 	aggwin_become_owner(&saved, &tables);
-	aggwin_spi_run("SELECT array_agg(n.series_id) FROM aggwin_new AS n", SPI_OK_SELECT);
+	aggwin_spi_run("SELECT array_agg(n.series_id), array_agg(DISTINCT n.metric) FROM aggwin_new AS n", SPI_OK_SELECT);
 	series = aggwin_spi_value(1, &isnull);
+	metrics = aggwin_spi_value(2, &isnull);
 	if (!isnull)
 	{
-		foreach(lc, aggwin_read_pipelines())
+		foreach(lc, aggwin_pipelines_reading(metrics))
 		{
 			StoredPipeline *pipeline = lfirst(lc);
 

@@ -15,6 +15,7 @@
 #include "core/spi_util.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "metrics/matchers.h"
 #include "miscadmin.h"
 #include "pipeline/read.h"
 #include "pipeline/tables.h"
@@ -29,12 +30,6 @@
 
 /* Reading ------------------------------------------------------------------*/
 
-static char *
-from_utf8(const char *string)
-{
-	return pg_any_to_server(string, strlen(string), PG_UTF8);
-}
-
 pg_noreturn static void
 refuse_rules(const PipelineRules *rules)
 {
@@ -45,13 +40,13 @@ refuse_rules(const PipelineRules *rules)
 	for (int i = 1; i < rules->finding_count; i++)
 		appendStringInfo(&others, "%sLine %d, column %d: %s.", i > 1 ? "\n" : "",
 						 rules->findings[i].error.line, rules->findings[i].error.column,
-						 from_utf8(rules->findings[i].error.message));
+						 aggwin_from_utf8(rules->findings[i].error.message));
 	ereport(ERROR,
 			(errcode(ERRCODE_SYNTAX_ERROR),
 			 errmsg("%s:%d:%d: %s", rules->findings[0].file, first->line, first->column,
-					from_utf8(first->message)),
+					aggwin_from_utf8(first->message)),
 			 others.len > 0 ? errdetail("%s", others.data) : 0,
-			 first->hint ? errhint("%s", from_utf8(first->hint)) : 0));
+			 first->hint ? errhint("%s", aggwin_from_utf8(first->hint)) : 0));
 }
 
 /* Labels to add, as they are stored. */
@@ -68,10 +63,10 @@ labels_of(const Pipeline *pipeline)
 
 		if (pipeline->labels[i].value[0] == '\0')
 			continue;
-		string.val.string.val = from_utf8(pipeline->labels[i].name);
+		string.val.string.val = aggwin_from_utf8(pipeline->labels[i].name);
 		string.val.string.len = strlen(string.val.string.val);
 		pushJsonbValue(&state, WJB_KEY, &string);
-		string.val.string.val = from_utf8(pipeline->labels[i].value);
+		string.val.string.val = aggwin_from_utf8(pipeline->labels[i].value);
 		string.val.string.len = strlen(string.val.string.val);
 		pushJsonbValue(&state, WJB_VALUE, &string);
 	}
@@ -107,7 +102,7 @@ read_rules(text *text, const char *source)
 			PipelineSpec *spec = palloc0(sizeof(PipelineSpec));
 
 			aggwin_pipeline_part(pipeline, part, &spec->metric, &spec->rule);
-			spec->promql = from_utf8(aggwin_promql_print_rule(&spec->rule));
+			spec->promql = aggwin_from_utf8(aggwin_promql_print_rule(&spec->rule));
 			spec->labels = labels_of(pipeline);
 			spec->grace = pipeline->grace;
 			spec->retention = pipeline->retention > 0 ? pipeline->retention : default_retention();

@@ -5,10 +5,12 @@
 
 #include "pipeline/read.h"
 
+#include "catalog/pg_type.h"
 #include "core/spi_util.h"
 #include "mb/pg_wchar.h"
 #include "metrics/tables.h"
 #include "promql/parse.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 
 /* Read a rule that has been applied. That it can be read has been checked then. */
@@ -27,9 +29,28 @@ aggwin_read_rule(const char *promql, PromRule *rule)
 				 errhint("Apply its rules again.")));
 }
 
-/* All of them, whatever the isolation level; connected to SPI, as who may read them. */
+/* Is a name among those of an array? */
+static bool
+is_among(const char *name, Datum array)
+{
+	Datum	   *elements;
+	int			count;
+
+	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (strcmp(TextDatumGetCString(elements[i]), name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * The pipelines that may read series of some metrics (text[]), whatever the isolation
+ * level; connected to SPI, as who may read them.
+ */
 List *
-aggwin_read_pipelines(void)
+aggwin_pipelines_reading(Datum metrics)
 {
 	static SPIPlanPtr plan = NULL;
 	List	   *pipelines = NIL;
@@ -47,11 +68,13 @@ aggwin_read_pipelines(void)
 		TupleDesc	desc = table->tupdesc;
 		bool		isnull;
 
+		aggwin_read_rule(SPI_getvalue(row, desc, 5), &pipeline->rule);
+		if (pipeline->rule.selector.metric != NULL && !is_among(pipeline->rule.selector.metric, metrics))
+			continue;
 		pipeline->pipeline_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
 		pipeline->metric = SPI_getbinval(row, desc, 2, &isnull);
 		pipeline->labels = SPI_getbinval(row, desc, 3, &isnull);
 		pipeline->max_series = DatumGetInt32(SPI_getbinval(row, desc, 4, &isnull));
-		aggwin_read_rule(SPI_getvalue(row, desc, 5), &pipeline->rule);
 		pipelines = lappend(pipelines, pipeline);
 	}
 	return pipelines;

@@ -18,7 +18,7 @@ typedef struct StoredPipeline
 	PromRule	rule;
 } StoredPipeline;
 
-extern List *aggwin_read_pipelines(void);
+extern List *aggwin_pipelines_reading(Datum metrics);
 extern void aggwin_read_rule(const char *promql, PromRule *rule);
 
 #endif							/* AGGWIN_PIPELINE_READ_H */
