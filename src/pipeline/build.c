@@ -44,6 +44,7 @@ create_output(PlanItem *item)
 	Oid			panes = aggwin_panes_for(spec->rule.range);
 	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(panes)),
 												  psprintf("pipeline_%d", item->pipeline_id));
+	Sandbox		saved;
 	bool		isnull;
 
 	aggwin_spi_run(psprintf("SELECT aggwin.create_window(%s, %s, %s, grace => %s, emit => 'changes',"
@@ -54,10 +55,13 @@ create_output(PlanItem *item)
 							milliseconds(spec->rule.range), milliseconds(spec->grace),
 							milliseconds(spec->retention)), SPI_OK_SELECT);
 	item->output = DatumGetObjectId(aggwin_spi_value(1, &isnull));
+	/* The trigger's function is nobody's but ours. */
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_write_results AFTER INSERT ON %s"
 							" REFERENCING NEW TABLE AS aggwin_new FOR EACH STATEMENT"
 							" EXECUTE FUNCTION aggwin.write_results(%d)",
 							aggwin_relation_name(item->output), item->pipeline_id), SPI_OK_UTILITY);
+	aggwin_sandbox_leave(&saved);
 }
 
 static void
