@@ -133,7 +133,8 @@ begin(Closing *closing, TimestampTz until)
 		/* What is beyond retention is before the beginning. */
 		window->closed_to = aggwin_grid_end(window, Max(first, until - window->retention));
 	}
-	window->first_end = window->closed_to + window->period;
+	if (window->first_end == DT_NOBEGIN)
+		window->first_end = window->closed_to + window->period;
 	closing->wrote = true;
 	return true;
 }
@@ -313,6 +314,30 @@ may_revise(const Closing *closing, TimestampTz until)
 }
 
 /*
+ * After a window without rows that never had any: the end of the next one that may
+ * be another, DT_NOEND if there is none.
+ */
+static TimestampTz
+next_to_revise(const Closing *closing, TimestampTz end)
+{
+	const WindowRow *window = closing->window;
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {Int32GetDatum(window->window_id), TimestampTzGetDatum(end - window->size)};
+	TimestampTz next = end + window->period;
+	TimestampTz bucket = first_bucket(closing, next - window->size);
+	TimestampTz found = DT_NOEND;
+	Datum		published;
+	bool		isnull;
+
+	if (bucket != DT_NOBEGIN)
+		found = Max(next, aggwin_grid_end(window, bucket) + window->period);
+	run(closing->step, "SELECT min(e.window_start) FROM aggwin.emission AS e"
+		" WHERE e.window_id = $1 AND e.window_start > $2", SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	published = aggwin_spi_value(1, &isnull);
+	return isnull ? found : Min(found, DatumGetTimestampTz(published) + window->size);
+}
+
+/*
  * Publish what has changed in windows that end after one time and not after
  * another. False if this was enough for one step; *count is how many it was.
  */
@@ -328,14 +353,17 @@ revise_between(Closing *closing, const DirtyEnds *ends, TimestampTz after, Times
 	{
 		TimestampTz end = aggwin_grid_end(window, Max(ends->lowest[i] - 1, after)) + window->period;
 
-		for (; end <= Min(ends->highest[i], last); end += window->period)
+		while (end <= Min(ends->highest[i], last))
 		{
 			if (step->max_windows > 0 && (*count)++ == step->max_windows)
 				return false;
 			closing->publisher.from = rows_of(closing, end, true);
-			aggwin_publish_revision(&closing->publisher, end);
-			closing->wrote = true;
 			window->revised_to = end;
+			if (aggwin_publish_revision(&closing->publisher, end))
+				end += window->period;
+			else
+				end = next_to_revise(closing, end);
+			closing->wrote = true;
 		}
 	}
 	return true;

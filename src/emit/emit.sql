@@ -50,7 +50,7 @@ COMMENT ON COLUMN aggwin.window.bucket IS 'the number of the column of the rollu
 COMMENT ON COLUMN aggwin.window.origin IS 'where a window ends; others end whole periods before and after';
 COMMENT ON COLUMN aggwin.window.from_first IS 'begins with the first window that has rows, otherwise with the newest that is complete';
 COMMENT ON COLUMN aggwin.window.carries IS 'a late change touches all later windows, too';
-COMMENT ON COLUMN aggwin.window.first_end IS 'the end of the first window that was closed';
+COMMENT ON COLUMN aggwin.window.first_end IS 'the end of the first window that was closed, or that may be';
 COMMENT ON COLUMN aggwin.window.closed_to IS 'the end of the newest window that was closed, or passed over because it was empty';
 COMMENT ON COLUMN aggwin.window.active_at IS 'when the watermark was last seen to move, by the clock';
 COMMENT ON COLUMN aggwin.window.dirty IS 'ends of closed windows that a late change may have touched';

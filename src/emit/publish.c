@@ -338,9 +338,10 @@ difference_sql(const Publisher *publisher)
 
 /*
  * Publish the next revision of a window that was closed, if it differs from the
- * last one; the first, if the window was passed over because it was empty.
+ * last one; the first, if the window was passed over because it was empty. False
+ * if it still is, and nothing of it has ever been published.
  */
-void
+bool
 aggwin_publish_revision(Publisher *publisher, TimestampTz end)
 {
 	const WindowRow *window = publisher->window;
@@ -356,10 +357,7 @@ aggwin_publish_revision(Publisher *publisher, TimestampTz end)
 	};
 
 	if (last < 0)
-	{
-		(void) aggwin_publish_final(publisher, end, false);
-		return;
-	}
+		return aggwin_publish_final(publisher, end, false) > 0;
 	values[0] = TimestampTzGetDatum(revision.bounds.start);
 	values[1] = TimestampTzGetDatum(end);
 	values[2] = Int32GetDatum(last);
@@ -373,4 +371,5 @@ aggwin_publish_revision(Publisher *publisher, TimestampTz end)
 		record(&revision);
 		publisher->revised++;
 	}
+	return true;
 }

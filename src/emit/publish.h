@@ -24,6 +24,6 @@ typedef struct Publisher
 } Publisher;
 
 extern int64 aggwin_publish_final(Publisher *publisher, TimestampTz end, bool even_if_empty);
-extern void aggwin_publish_revision(Publisher *publisher, TimestampTz end);
+extern bool aggwin_publish_revision(Publisher *publisher, TimestampTz end);
 
 #endif							/* AGGWIN_EMIT_PUBLISH_H */

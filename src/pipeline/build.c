@@ -111,7 +111,8 @@ map_all(const PlanItem *item)
 
 /*
  * Windows begin at whole multiples of their width since 1970, the first of them with
- * the first sample that is there. Results of that time, of an earlier rule, go.
+ * the first sample that is there. What comes of times before is late, and has results,
+ * too. Results of that time, of an earlier rule, go.
  */
 static void
 begin_windows(const PlanItem *item)
@@ -132,7 +133,7 @@ begin_windows(const PlanItem *item)
 	nulls[1] = isnull ? 'n' : ' ';
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_run_args("UPDATE aggwin.window AS w SET origin = to_timestamp(0), carries = $4, from_first = true,"
-						" closed_to = t.ts, first_end = t.ts + $3 * '1 millisecond'::interval"
+						" closed_to = t.ts, first_end = '0001-01-01 00:00Z'"
 						" FROM (SELECT date_bin($3 * '1 millisecond'::interval, $2, to_timestamp(0)) AS ts) AS t"
 						" WHERE w.output = $1", SPI_OK_UPDATE, lengthof(window_types), window_types, window_values, nulls);
 	aggwin_sandbox_leave(&saved);
