@@ -232,7 +232,12 @@ foreach my $round (1 .. $rounds)
 	is_right("round $round");
 	note "round $round: $steps steps";
 }
-go_on(3700);
+# Before the first window that there was.
+ingest([ any(grep { $_->{metric} eq 'req_total' } @series), 1000 * (BEGIN_S - 1000), 5000 ], [ any(grep { $_->{metric} eq 'temp' } @series), 1000 * (BEGIN_S - 900), 5 ]);
+close_all();
+is_right('samples from before all windows');
+$now = BEGIN_S + 3600 if $now < BEGIN_S + 3600;
+go_on(70);
 close_all();
 is_right('when an hour is over');
 is($psql->value(q{SELECT count(*) FROM aggwin.pipelines WHERE state <> 'active' OR computed_to IS NULL}), 0, 'all are active');
@@ -241,6 +246,14 @@ my $results = $psql->value('SELECT count(*) FROM aggwin.sample_input JOIN aggwin
 my ($least) = $psql->rows(q{SELECT p."as", (SELECT count(*) FROM aggwin.sample_input WHERE metric = p."as") AS n FROM aggwin.pipelines AS p ORDER BY 2 LIMIT 1});
 note "$results results; fewest of $least; corrections: " . $psql->value('SELECT sum(corrections) FROM aggwin.pipelines') . '; ' . join ', ', map { "$_ $done{$_}" } sort keys %done;
 cmp_ok((split /\|/, $least)[1], '>', 0, 'each has results');
+
+# The clock closes windows up to now, months later. What then comes late has results, at once.
+$psql->rows(q{SELECT aggwin.alter_window(output, idle_timeout => '1 ms') FROM aggwin.pipelines});
+close_all();
+cmp_ok($psql->value(q{SELECT min(computed_to) FROM aggwin.pipelines}), 'gt', '2026-03-02', 'the clock closes windows');
+late(600, 5);
+close_all();
+is_right('late samples, when windows are closed that never had any');
 
 # Would it be seen? ----------------------------------------------------------------------
 
