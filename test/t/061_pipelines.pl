@@ -3,7 +3,7 @@
 # deleted or updated, and series that are new. Whatever is done in whatever order, each
 # result is what plain SQL over the samples gives, none is missing and none too many.
 #
-#   AGGWIN_PIPELINES_ROUNDS   how often all is compared (12)
+#   AGGWIN_PIPELINES_ROUNDS   how often all is compared (8)
 #   AGGWIN_PIPELINES_SEED     what the random numbers follow from
 use strict;
 use warnings;
@@ -17,7 +17,7 @@ use Aggwin::Session;
 
 use constant BEGIN_S => 1_772_359_217;    # 2026-03-01 10:00:17 UTC
 
-my $rounds = $ENV{AGGWIN_PIPELINES_ROUNDS} || 12;
+my $rounds = $ENV{AGGWIN_PIPELINES_ROUNDS} || 8;
 my $seed = $ENV{AGGWIN_PIPELINES_SEED} || int rand 1_000_000_000;
 
 note "AGGWIN_PIPELINES_SEED=$seed AGGWIN_PIPELINES_ROUNDS=$rounds";
@@ -152,10 +152,10 @@ sub some_samples
 }
 
 my %ACTIONS = (
-	go_on => [ 10, sub { go_on(any(5, 30, 60, 100, 300)) } ],
-	pause => [ 1, sub { $now += any(40, 700) } ],
+	go_on => [ 10, sub { go_on(any(5, 30, 60, 100)) } ],
+	pause => [ 1, sub { $now += any(40, 200) } ],
 	late => [ 3, sub { late(60, 10) } ],
-	very_late => [ 2, sub { late(1e9, 1 + rand 3) } ],
+	very_late => [ 1, sub { late(1e9, 1 + rand 3) } ],
 	again => [ 2, sub { $psql->rows('INSERT INTO aggwin.sample_input (metric, labels, ts, value) SELECT metric, labels, ts, value + (random() * 80)::int / 8.0
 		FROM aggwin.samples JOIN aggwin.series USING (series_id) WHERE ' . some_samples(0.005)) } ],
 	delete => [ 1, sub { $psql->rows('DELETE FROM aggwin.samples WHERE ' . some_samples(0.005)) } ],
@@ -219,7 +219,7 @@ sub is_right
 # Everything -------------------------------------------------------------------------
 
 add_host() foreach 1 .. 3;
-go_on(400);
+go_on(200);
 is(scalar(my @made = apply()), grep({ $_->{width} } @rules), 'all pipelines are made');
 is(scalar(my @more = apply()), 0, 'and only once');
 close_all();
