@@ -100,6 +100,7 @@ missing_tools()
 	type -P prove >/dev/null || echo perl
 	if [ "$1" = check ]; then
 		perl -MIPC::Run -e 1 >/dev/null 2>&1 || echo libipc-run-perl
+		type -P git >/dev/null || echo git
 	fi
 }
 
@@ -109,13 +110,13 @@ explain_by_hand()
 	say "  a C compiler, flex, bison and libyaml"
 	say "  the PostgreSQL server, version $oldest_version or later, with psql and pgbench"
 	say "  its development files (pg_config, PGXS, PostgreSQL::Test::Cluster)"
-	say "  perl; for the tests with prove and IPC::Run"
+	say "  perl; for the tests with prove and IPC::Run, and git"
 	say "Missing here: $*"
 	say "The packages, NN being the server's major version:"
-	say "  Debian, Ubuntu:   gcc libc6-dev flex bison libyaml-dev postgresql-NN postgresql-server-dev-NN libpq-dev perl libipc-run-perl"
-	say "  Fedora, Red Hat:  gcc flex bison libyaml-devel postgresql-server postgresql-contrib postgresql-server-devel perl-Test-Harness perl-IPC-Run"
+	say "  Debian, Ubuntu:   gcc libc6-dev flex bison libyaml-dev postgresql-NN postgresql-server-dev-NN libpq-dev perl libipc-run-perl git"
+	say "  Fedora, Red Hat:  gcc flex bison libyaml-devel postgresql-server postgresql-contrib postgresql-server-devel perl-Test-Harness perl-IPC-Run perl-CPAN-Meta-YAML git"
 	say "  from postgresql.org for these: postgresqlNN-server postgresqlNN-contrib postgresqlNN-devel"
-	say "  Arch:             gcc flex bison libyaml postgresql perl perl-ipc-run"
+	say "  Arch:             gcc flex bison libyaml postgresql perl perl-ipc-run git"
 	fail "Install them and run this again; PG_CONFIG=/path/to/pg_config chooses an installation."
 }
 

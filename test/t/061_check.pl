@@ -193,16 +193,6 @@ for my $empty ('', "# nothing\n", "---\n", "[]\n")
 	is((run_tool($folder, 'check', 'empty.yaml'))[1], "1 file, 0 pipelines: no errors\n", 'an empty file');
 }
 
-# Documents ----------------------------------------------------------------
-
-my @examples = slurp_file("$tree/doc/pipelines.md") =~ /^```yaml\n(.*?)^```$/msg;
-ok(@examples > 0, 'there are examples');
-for my $n (0 .. $#examples)
-{
-	write_file('example.yaml', $examples[$n]);
-	is((run_tool($folder, 'check', 'example.yaml'))[0], 0, "example $n of doc/pipelines.md");
-}
-
 # Size ---------------------------------------------------------------------
 
 write_file('many.yaml', join '', map { "- promql: sum(m$_\[1m])\n  as: m" . ($_ + 1) . "\n" } 1 .. 25_000);
