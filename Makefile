@@ -86,14 +86,14 @@ aggwin--$(EXTVERSION).sql: $(SQL_PARTS) aggwin.control
 	mv -f $@.tmp $@
 
 %.program.o: %.c
-	$(CC) $(CFLAGS) -DFRONTEND $(CPPFLAGS) -c -o $@ $<
+	$(CC) $(CFLAGS) -DFRONTEND -I$(libpq_srcdir) $(CPPFLAGS) -c -o $@ $<
 
 $(PROGRAM_OBJS): $(wildcard src/*/*.h) src/promql/grammar.h
 src/pipeline/program_main.program.o: CPPFLAGS += -DAGGWIN_VERSION='"$(EXTVERSION)"'
 src/pipeline/program_main.program.o: aggwin.control
 
 aggwin: $(PROGRAM_OBJS)
-	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lyaml $(PROGRAM_LIBS)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^ -lyaml $(libpq) $(PROGRAM_LIBS)
 
 test/promql/read: test/promql/read.c $(LANGUAGE_OBJS)
 	$(CC) $(CFLAGS) -DFRONTEND $(CPPFLAGS) $(LDFLAGS) -o $@ $^ $(PROGRAM_LIBS)

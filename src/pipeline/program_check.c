@@ -37,25 +37,13 @@ check_files(int count, char **names, ReportFormat format)
 {
 	PipelineRules rules = {0};
 	ProgramFile *files = palloc(count * sizeof(ProgramFile));
-	int			readable = 0;
+	int			readable = aggwin_program_read_rules(&rules, count, names, files);
 	bool		good;
 
-	for (int i = 0; i < count; i++)
-	{
-		ProgramFile *file = &files[readable];
-
-		if (!aggwin_program_read_file(names[i], file))
-			continue;
-		readable++;
-		(void) aggwin_rules_read(&rules, file->name, file->text, file->length);
-	}
 	good = aggwin_rules_check(&rules);
 	aggwin_program_report(&rules, files, readable, format);
-	if (fflush(stdout) != 0 || ferror(stdout))
-	{
-		fprintf(stderr, "aggwin: could not write the report: %s\n", strerror(errno));
+	if (!aggwin_program_flush())
 		return PROGRAM_TROUBLE;
-	}
 	if (readable < count)
 		return PROGRAM_TROUBLE;
 	return good ? PROGRAM_GOOD : PROGRAM_FINDINGS;

@@ -61,3 +61,24 @@ aggwin_program_read_file(const char *name, ProgramFile *file)
 	file->text[file->length] = '\0';
 	return true;
 }
+
+/*
+ * Read the pipelines of files, and their faults, of each alone. Returns how many could
+ * be read, which are at the beginning of files; why others could not was said.
+ */
+int
+aggwin_program_read_rules(PipelineRules *rules, int count, char **names, ProgramFile *files)
+{
+	int			readable = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		ProgramFile *file = &files[readable];
+
+		if (!aggwin_program_read_file(names[i], file))
+			continue;
+		readable++;
+		(void) aggwin_rules_read(rules, file->name, file->text, file->length);
+	}
+	return readable;
+}

@@ -5,8 +5,6 @@
 
 #include "pipeline/program.h"
 
-#include <unistd.h>
-
 #include "mb/pg_wchar.h"
 #include "promql/print.h"
 
@@ -15,27 +13,6 @@
 #define SHOWN_BEFORE 60
 
 /* Text ------------------------------------------------------------------- */
-
-/* Colours, on terminals only; see no-color.org for the variable. */
-typedef struct Colours
-{
-	const char *bold;
-	const char *red;
-	const char *green;
-	const char *end;
-} Colours;
-
-static Colours
-choose_colours(void)
-{
-	const char *none = getenv("NO_COLOR");
-	const char *terminal = getenv("TERM");
-
-	if (isatty(STDOUT_FILENO) && (none == NULL || *none == '\0') &&
-		terminal != NULL && strcmp(terminal, "dumb") != 0)
-		return (Colours) {"\033[1m", "\033[1;31m", "\033[32m", "\033[0m"};
-	return (Colours) {"", "", "", ""};
-}
 
 static const char *
 find_text(const ProgramFile *files, int file_count, const char *name)
@@ -76,7 +53,7 @@ show_character(const char *at, const char *end)
 
 /* The line of a fault, and a mark below it. Of a long line, the part around it. */
 static void
-show_line(const char *text, const PromError *error, const Colours *colours)
+show_line(const char *text, const PromError *error, const ProgramColours *colours)
 {
 	const char *line = text;
 	const char *end;
@@ -120,7 +97,7 @@ plural(int count)
 static void
 report_text(const PipelineRules *rules, const ProgramFile *files, int file_count)
 {
-	Colours		colours = choose_colours();
+	ProgramColours colours = aggwin_program_colours();
 
 	for (int i = 0; i < rules->finding_count; i++)
 	{
@@ -144,39 +121,11 @@ report_text(const PipelineRules *rules, const ProgramFile *files, int file_count
 
 /* JSON -------------------------------------------------------------------- */
 
-/* A string of JSON. Names of files may be in any encoding; what is no UTF-8 becomes '?'. */
-static void
-put_json(const char *text)
-{
-	const char *end = text + strlen(text);
-
-	putchar('"');
-	for (const char *at = text; at < end;)
-	{
-		int			length = pg_utf_mblen((const unsigned char *) at);
-
-		if (end - at < length || pg_encoding_verifymbchar(PG_UTF8, at, end - at) != length)
-		{
-			putchar('?');
-			at++;
-			continue;
-		}
-		if (*at == '"' || *at == '\\')
-			printf("\\%c", *at);
-		else if ((unsigned char) *at < ' ')
-			printf("\\u%04x", *at);
-		else
-			fwrite(at, 1, length, stdout);
-		at += length;
-	}
-	putchar('"');
-}
-
 static void
 put_place(const char *file, int line, int column)
 {
 	fputs("\n    {\"file\": ", stdout);
-	put_json(file);
+	aggwin_program_json(file);
 	printf(", \"line\": %d, \"column\": %d", line, column);
 }
 
@@ -197,9 +146,9 @@ report_json(const PipelineRules *rules, int file_count)
 
 			aggwin_pipeline_part(pipeline, part, &as, &rule);
 			fputs(part == 0 ? ", \"writes\": {" : ", ", stdout);
-			put_json(as);
+			aggwin_program_json(as);
 			fputs(": ", stdout);
-			put_json(aggwin_promql_print_rule(&rule));
+			aggwin_program_json(aggwin_promql_print_rule(&rule));
 		}
 		fputs("}}", stdout);
 	}
@@ -211,11 +160,11 @@ report_json(const PipelineRules *rules, int file_count)
 		fputs(i > 0 ? "," : "", stdout);
 		put_place(finding->file, finding->error.line, finding->error.column);
 		fputs(", \"message\": ", stdout);
-		put_json(finding->error.message);
+		aggwin_program_json(finding->error.message);
 		if (finding->error.hint != NULL)
 		{
 			fputs(", \"hint\": ", stdout);
-			put_json(finding->error.hint);
+			aggwin_program_json(finding->error.hint);
 		}
 		putchar('}');
 	}
@@ -223,19 +172,6 @@ report_json(const PipelineRules *rules, int file_count)
 }
 
 /* GitHub ------------------------------------------------------------------ */
-
-/* Text of a workflow's command; in its properties more has to be escaped. */
-static void
-put_github(const char *text, bool property)
-{
-	for (; *text != '\0'; text++)
-	{
-		if (*text == '%' || *text == '\r' || *text == '\n' || (property && (*text == ':' || *text == ',')))
-			printf("%%%02X", *text);
-		else
-			putchar(*text);
-	}
-}
 
 static void
 report_github(const PipelineRules *rules)
@@ -245,13 +181,13 @@ report_github(const PipelineRules *rules)
 		const RulesFinding *finding = &rules->findings[i];
 
 		fputs("::error file=", stdout);
-		put_github(finding->file, true);
+		aggwin_program_github(finding->file, true);
 		printf(",line=%d,col=%d::", finding->error.line, finding->error.column);
-		put_github(finding->error.message, false);
+		aggwin_program_github(finding->error.message, false);
 		if (finding->error.hint != NULL)
 		{
-			put_github("\n", false);
-			put_github(finding->error.hint, false);
+			aggwin_program_github("\n", false);
+			aggwin_program_github(finding->error.hint, false);
 		}
 		putchar('\n');
 	}
