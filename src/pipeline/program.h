@@ -35,6 +35,7 @@ typedef struct ProgramOptions
 	bool		keep;			/* pipelines that are not in the rules */
 	bool		detailed;		/* the exit status tells of changes */
 	ReportFormat format;
+	const char *junit;			/* NULL: no such file */
 	char	  **files;
 	int			file_count;
 } ProgramOptions;
@@ -54,6 +55,7 @@ extern int	aggwin_program_check(int argc, char **argv);
 extern int	aggwin_program_plan(int argc, char **argv);
 extern int	aggwin_program_apply(int argc, char **argv);
 extern int	aggwin_program_export(int argc, char **argv);
+extern int	aggwin_program_test(int argc, char **argv);
 
 /* program_file.c */
 extern bool aggwin_program_read_file(const char *name, ProgramFile *file);
@@ -69,6 +71,7 @@ extern bool aggwin_program_options(int argc, char **argv, const char *letters, c
 
 /* program_print.c */
 extern ProgramColours aggwin_program_colours(void);
+extern void aggwin_program_clean(StringInfo s, const char *text);
 extern void aggwin_program_append_json(StringInfo s, const char *text);
 extern void aggwin_program_json(const char *text);
 extern void aggwin_program_github(const char *text, bool property);

@@ -15,6 +15,7 @@ static const struct
 	const char *summary;
 }			commands[] = {
 	{"check", aggwin_program_check, "check files of pipelines, without a database"},
+	{"test", aggwin_program_test, "run unit tests of pipelines, in databases made for them"},
 	{"plan", aggwin_program_plan, "show what applying files of pipelines would do"},
 	{"apply", aggwin_program_apply, "make pipelines what files say"},
 	{"export", aggwin_program_export, "print the pipelines that there are"},

@@ -14,6 +14,7 @@ static const struct option all_options[] = {
 	{"source", required_argument, NULL, 's'},
 	{"no-prune", no_argument, NULL, 'n'},
 	{"detailed-exitcode", no_argument, NULL, 'x'},
+	{"junit", required_argument, NULL, 'j'},
 	{"help", no_argument, NULL, 'h'},
 };
 
@@ -74,6 +75,9 @@ aggwin_program_options(int argc, char **argv, const char *letters, const char *h
 				break;
 			case 'x':
 				options->detailed = true;
+				break;
+			case 'j':
+				options->junit = optarg;
 				break;
 			case ':':
 				return refuse(command, status, "option \"%s\" needs a value", argv[optind - 1]);

@@ -22,6 +22,26 @@ aggwin_program_colours(void)
 	return (ProgramColours) {"", "", "", "", ""};
 }
 
+/* Text without what is no UTF-8, and without what moves a cursor: of these, a '?'. */
+void
+aggwin_program_clean(StringInfo s, const char *text)
+{
+	const char *end = text + strlen(text);
+
+	for (const char *at = text; at < end;)
+	{
+		int			length = pg_utf_mblen((const unsigned char *) at);
+
+		if (end - at < length || pg_encoding_verifymbchar(PG_UTF8, at, end - at) != length)
+			length = 0;
+		if (length == 0 || (pg_encoding_dsplen(PG_UTF8, at) < 0 && *at != '\n' && *at != '\t'))
+			appendStringInfoChar(s, '?');
+		else
+			appendBinaryStringInfo(s, at, length);
+		at += Max(length, 1);
+	}
+}
+
 /*
  * A string of JSON, as the server writes it. Names of files may be in any encoding;
  * what is no UTF-8 becomes '?'.
