@@ -8,6 +8,13 @@
 
 #include "metrics/tables.h"
 
+/*
+ * The sum in a column "stats", as SQL. One that overflows is infinite, as in Prometheus: an
+ * error for one series would be one for all that are asked for.
+ */
+#define AGGWIN_SUM_OF(stats) "CASE WHEN greatest(abs(aggwin.min_val(" stats ")), abs(aggwin.max_val(" stats "))) < 1e290" \
+	" THEN aggwin.total(" stats ") ELSE (" stats "::json ->> 'sum')::float8 END"
+
 /* Which series a metric rollup is of, and how it groups them. As SQL literals. */
 typedef struct MetricRollup
 {

@@ -123,13 +123,6 @@ joined(const Picked *picked, const char *columns, const char *rows, const char *
 					picked->merged ? " GROUP BY q.bucket, g.series_id, g.labels" : "");
 }
 
-/*
- * A sum that overflows is infinite, as in Prometheus: an error for one series would be one
- * for all that are asked for.
- */
-#define SUM_OF(stats) "CASE WHEN greatest(abs(aggwin.min_val(" stats ")), abs(aggwin.max_val(" stats "))) < 1e290" \
-	" THEN aggwin.total(" stats ") ELSE (" stats "::json ->> 'sum')::float8 END"
-
 static char *
 metric_sql(Picked *picked)
 {
@@ -139,8 +132,8 @@ metric_sql(Picked *picked)
 	return psprintf("SELECT a.bucket, a.series_id, a.labels, coalesce(aggwin.num_vals(a.stats), 0) + a.nans,"
 					" CASE WHEN a.stats IS NULL THEN 'NaN' ELSE aggwin.min_val(a.stats) END,"
 					" CASE WHEN a.stats IS NULL THEN 'NaN' ELSE aggwin.max_val(a.stats) END,"
-					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE " SUM_OF("a.stats") " END,"
-					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE " SUM_OF("a.stats") " / aggwin.num_vals(a.stats) END,"
+					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE " AGGWIN_SUM_OF("a.stats") " END,"
+					" CASE WHEN a.nans > 0 THEN 'NaN' ELSE " AGGWIN_SUM_OF("a.stats") " / aggwin.num_vals(a.stats) END,"
 					" aggwin.percentile(a.percentiles, 0.5), aggwin.percentile(a.percentiles, 0.95),"
 					" aggwin.percentile(a.percentiles, 0.99)"
 					" FROM (%s) AS a ORDER BY a.bucket, a.series_id, a.labels",

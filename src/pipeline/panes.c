@@ -105,7 +105,7 @@ create_panes(int64 width, const char *schema)
 														" series_id, count(*) FILTER (WHERE value = 'NaN') AS nans,"
 														" aggwin.stats_agg(value) FILTER (WHERE value <> 'NaN') AS stats,"
 														" aggwin.exp_hist_agg(value) FILTER (WHERE value <> 'NaN') AS percentiles,"
-														" aggwin.counter_agg(ts, value) FILTER (WHERE abs(value) < 'Infinity') AS counter"
+														" aggwin.counter_agg(ts, value) FILTER (WHERE abs(value) < 1e300) AS counter"
 														" FROM aggwin.samples WHERE NOT aggwin.is_stale(value) GROUP BY 1, 2", width))),
 				   SPI_OK_SELECT);
 	return DatumGetObjectId(aggwin_spi_value(1, &isnull));

@@ -17,13 +17,14 @@
 #include "pipeline/query.h"
 
 #include "lib/stringinfo.h"
+#include "metrics/metric_rollup.h"
 #include "pipeline/mapping.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
 
 /* The last value before the window, of a series "x". */
 #define VALUE_BEFORE "SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = x.series_id" \
-	" AND p.ts < aggwin.current_window_start() AND abs(p.value) < 'Infinity' ORDER BY p.ts DESC LIMIT 1"
+	" AND p.ts < aggwin.current_window_start() AND abs(p.value) < 1e300 ORDER BY p.ts DESC LIMIT 1"
 
 /* The increase since that value, b.value; whatever stands for a series without one. */
 #define INCREASE(without) "coalesce(aggwin.increase(x.counter), 0) + CASE" \
@@ -31,7 +32,7 @@
 	" WHEN aggwin.first_val(x.counter) < b.value THEN aggwin.first_val(x.counter)" \
 	" ELSE aggwin.first_val(x.counter) - b.value END"
 
-#define SUM "CASE WHEN x.nans > 0 THEN 'NaN' ELSE aggwin.total(x.stats) END"
+#define SUM "CASE WHEN x.nans > 0 THEN 'NaN' ELSE " AGGWIN_SUM_OF("x.stats") " END"
 #define COUNT "(coalesce(aggwin.num_vals(x.stats), 0) + x.nans)::float8"
 
 /* Does a late sample change windows after its own? */
@@ -68,13 +69,15 @@ series_value(const PromRule *rule)
 		case PROM_COUNT_OVER_TIME:
 			return pstrdup(COUNT);
 		case PROM_AVG_OVER_TIME:
-			return pstrdup("CASE WHEN x.nans > 0 THEN 'NaN' ELSE aggwin.mean(x.stats) END");
+			return pstrdup("(" SUM ") / " COUNT);
 		case PROM_MIN_OVER_TIME:
 			return pstrdup("coalesce(aggwin.min_val(x.stats), 'NaN')");
 		case PROM_MAX_OVER_TIME:
 			return pstrdup("coalesce(aggwin.max_val(x.stats), 'NaN')");
 		case PROM_STDDEV_OVER_TIME:
-			return pstrdup("CASE WHEN x.nans > 0 THEN 'NaN' ELSE aggwin.stddev_pop(x.stats) END");
+			/* Squares overflow sooner than sums. */
+			return pstrdup("CASE WHEN x.nans > 0 THEN 'NaN' WHEN greatest(abs(aggwin.min_val(x.stats)),"
+						   " abs(aggwin.max_val(x.stats))) < 1e150 THEN aggwin.stddev_pop(x.stats) ELSE 'Infinity' END");
 		case PROM_QUANTILE_OVER_TIME:
 			return psprintf("coalesce(aggwin.percentile(x.percentiles, %s), 'NaN')",
 							number(rule->function_fraction));
