@@ -20,6 +20,7 @@
 #include "pipeline/read.h"
 #include "pipeline/tables.h"
 #include "promql/print.h"
+#include "promql/reader.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
@@ -203,6 +204,18 @@ add_difference(PlanItem *item, const char *what, bool rebuild)
 	item->action = PLAN_CHANGE;
 }
 
+static char *
+duration(int64 milliseconds)
+{
+	StringInfoData s;
+
+	initStringInfo(&s);
+	if (milliseconds == 0)
+		return pstrdup("0s");
+	aggwin_promql_write_duration(&s, milliseconds);
+	return s.data;
+}
+
 static PlanItem *
 compare(const Known *known, PipelineSpec *new)
 {
@@ -222,9 +235,9 @@ compare(const Known *known, PipelineSpec *new)
 		add_difference(item, psprintf("max_series was %d", old->spec.max_series),
 					   new->max_series < old->spec.max_series);
 	if (old->spec.grace != new->grace)
-		add_difference(item, psprintf("grace was %g s", old->spec.grace / 1000.0), false);
+		add_difference(item, psprintf("grace was %s", duration(old->spec.grace)), false);
 	if (old->spec.retention != new->retention)
-		add_difference(item, psprintf("retention was %g s", old->spec.retention / 1000.0), false);
+		add_difference(item, psprintf("retention was %s", duration(old->spec.retention)), false);
 	if (old->spec.result_limit != new->result_limit)
 		add_difference(item, psprintf("limit was %d", old->spec.result_limit), false);
 	if (old->spec.paused != new->paused)
