@@ -55,7 +55,10 @@ count_results(int32 pipeline_id, TimestampTz end, int64 count)
 	return false;
 }
 
-/* Write the rows of one revision, under the trigger's transition table. */
+/*
+ * Write the rows of one revision, under the trigger's transition table: those that are as
+ * before, too, since the one before may have been skipped. So a window is whole or not there.
+ */
 static void
 write_results(const MetricTables *tables, TimestampTz end)
 {
@@ -63,7 +66,7 @@ write_results(const MetricTables *tables, TimestampTz end)
 
 	(void) aggwin_ensure_days(tables, &day, 1);
 	aggwin_spi_run("INSERT INTO aggwin.samples AS s (series_id, ts, value)"
-				   " SELECT n.result_id, n.window_end, n.value FROM aggwin_new AS n WHERE n.op IN ('insert', 'update')"
+				   " SELECT n.result_id, n.window_end, n.value FROM aggwin_new AS n WHERE n.op <> 'delete'"
 				   " ON CONFLICT (series_id, ts) DO UPDATE SET value = excluded.value"
 				   " WHERE NOT aggwin.same_bits(s.value, excluded.value)", SPI_OK_INSERT);
 	aggwin_spi_run("DELETE FROM aggwin.samples AS s USING aggwin_new AS n"
