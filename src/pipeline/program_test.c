@@ -12,7 +12,7 @@
 
 static const char help[] =
 "aggwin test runs unit tests of pipelines: samples that come, and results that are\n"
-"expected. doc/pipelines.md says how they are written.\n\n"
+"expected. doc/gitops.md says how they are written.\n\n"
 "Usage:\n"
 "  aggwin test [OPTION]... FILE...\n\n"
 "Every test has a database of its own on the server, which is made for it and dropped\n"
