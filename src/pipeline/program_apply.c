@@ -86,8 +86,12 @@ tell_refusal(PGconn *conn, const PGresult *result, const ProgramOptions *options
 	const char *detail = PQresultErrorField(result, PG_DIAG_MESSAGE_DETAIL);
 	const char *hint = PQresultErrorField(result, PG_DIAG_MESSAGE_HINT);
 	const char *state = PQresultErrorField(result, PG_DIAG_SQLSTATE);
-	const Pipeline *pipeline = message == NULL ? NULL : find_culprit(rules, options->source, message);
+	const Pipeline *pipeline = NULL;
 	PromError	error = {0};
+
+	/* What somebody may not do is not in the files. */
+	if (message != NULL && strcmp(state, "42501") != 0)
+		pipeline = find_culprit(rules, options->source, message);
 
 	if (pipeline == NULL || aggwin_program_interrupted())
 	{
@@ -119,6 +123,8 @@ ask_database(PGconn *conn, const ProgramOptions *options, bool dry_run, Pipeline
 
 	if (!aggwin_program_has_pipelines(conn))
 		return PROGRAM_TROUBLE;
+	/* Whatever the role prefers: rules are compared with what is there when they are. */
+	PQclear(aggwin_program_query(conn, "SET default_transaction_isolation = 'read committed'", 0, NULL));
 	result = aggwin_program_query(conn, "SELECT p.action, p.\"as\", p.promql, p.reason FROM aggwin.apply_pipelines("
 								  "rules => $1, dry_run => $2, prune => $3, source => $4) AS p",
 								  lengthof(values), values);

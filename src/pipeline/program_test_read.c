@@ -514,8 +514,9 @@ aggwin_test_read(TestFile *file, PipelineRules *findings)
 		!need_list(&r, root, "rule_files", values[FILE_RULES]) ||
 		!need_list(&r, root, "tests", values[FILE_TESTS]))
 		return;
-	if (values[FILE_INTERVAL] != NULL)
-		(void) read_duration(&r, root, "evaluation_interval", values[FILE_INTERVAL], &r.interval);
+	if (values[FILE_INTERVAL] != NULL &&
+		!read_duration(&r, root, "evaluation_interval", values[FILE_INTERVAL], &r.interval))
+		r.interval = DEFAULT_INTERVAL;
 	for (int i = 0; i < values[FILE_RULES]->node_count; i++)
 		good = read_rules(&r, values[FILE_RULES]->nodes[i]) && good;
 	good = aggwin_rules_check(&file->rules) && good;
