@@ -154,5 +154,19 @@ RESET ROLE;
 SELECT action, count(*) FROM (SELECT DISTINCT source FROM aggwin.pipeline) AS q(s), aggwin.apply_pipelines('[]', source => s) GROUP BY 1;
 SELECT count(*) FROM aggwin.windows;
 DROP FUNCTION results;
+
+-- Without a rollup of all metrics, one is made that fits, and shared.
+SELECT aggwin.drop_rollup(rollup) FROM aggwin.rollups;
+DELETE FROM aggwin.samples WHERE series_id IN (SELECT series_id FROM aggwin.series WHERE metric <> 'x');
+SELECT action, "as" FROM aggwin.apply_pipelines('- {promql: "sum(x[90s])", as: nineties}
+- {promql: "count(x[30s])", as: thirties}
+- {promql: "count(x[3m])", as: minutes}');
+SELECT rollup, tiers FROM aggwin.rollups ORDER BY 1;
+SELECT aggwin.refresh('pipeline_panes_90000ms');
+SELECT aggwin.refresh('pipeline_panes_30000ms');
+SELECT aggwin.close_windows() > 0 AS closed;
+SELECT metric, ts, value FROM aggwin.sample_input WHERE metric IN ('nineties', 'minutes') AND ts < '2026-03-01 10:04Z' ORDER BY ts, metric;
+SELECT lag FROM aggwin.pipelines WHERE "as" = 'nineties';
+SELECT count(*) FROM aggwin.apply_pipelines('[]');
 DROP TABLE aggwin.pipeline, aggwin.pipeline_series, aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;
 DROP ROLE regress_pipelines_owner, regress_pipelines_other;

@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "core/spi_util.h"
 #include "fmgr.h"
@@ -14,6 +15,7 @@
 #include "pipeline/tables.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 PG_FUNCTION_INFO_V1(aggwin_apply_pipelines);
 
@@ -98,6 +100,8 @@ aggwin_apply_pipelines(PG_FUNCTION_ARGS)
 	Sandbox		saved;
 	List	   *plan;
 	Oid			caller = GetUserId();
+	List	   *path = fetch_search_path(false);
+	const char *schema = path == NIL ? NULL : get_namespace_name(linitial_oid(path));
 
 	InitMaterializedSRF(fcinfo, 0);
 	aggwin_require_args(fcinfo, lengthof(apply_args), apply_args);
@@ -131,7 +135,7 @@ aggwin_apply_pipelines(PG_FUNCTION_ARGS)
 	check_source(source, caller);
 	plan = aggwin_make_plan(&tables, PG_GETARG_TEXT_PP(ARG_RULES), source, PG_GETARG_BOOL(ARG_PRUNE));
 	if (!dry_run)
-		aggwin_carry_out(&tables, plan, source, caller);
+		aggwin_carry_out(&tables, plan, source, caller, schema);
 	return_plan((ReturnSetInfo *) fcinfo->resultinfo, plan);
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();

@@ -38,10 +38,10 @@ next_id(void)
 }
 
 static void
-create_output(PlanItem *item)
+create_output(PlanItem *item, const char *schema)
 {
 	const PipelineSpec *spec = &item->spec;
-	Oid			panes = aggwin_panes_for(spec->rule.range);
+	Oid			panes = aggwin_panes_for(spec->rule.range, schema);
 	char	   *name = quote_qualified_identifier(get_namespace_name(get_rel_namespace(panes)),
 												  psprintf("pipeline_%d", item->pipeline_id));
 	Sandbox		saved;
@@ -152,10 +152,10 @@ set_paused(const PlanItem *item)
 }
 
 static void
-create(PlanItem *item, const char *source, Oid caller)
+create(PlanItem *item, const char *source, Oid caller, const char *schema)
 {
 	item->pipeline_id = next_id();
-	create_output(item);
+	create_output(item, schema);
 	insert_row(item, source, caller);
 	map_all(item);
 	begin_windows(item);
@@ -208,9 +208,13 @@ store_place(const PlanItem *item)
 						(Datum[]) {Int32GetDatum(item->pipeline_id), Int32GetDatum(item->spec.place)}, NULL);
 }
 
-/* Do what a plan says. Connected to SPI, as the tables' owner. */
+/*
+ * Do what a plan says. Connected to SPI, as the tables' owner. schema is where the caller
+ * makes relations, NULL if nowhere.
+ */
 void
-aggwin_carry_out(const MetricTables *tables, List *plan, const char *source, Oid caller)
+aggwin_carry_out(const MetricTables *tables, List *plan, const char *source, Oid caller,
+				 const char *schema)
 {
 	ListCell   *lc;
 
@@ -227,7 +231,7 @@ aggwin_carry_out(const MetricTables *tables, List *plan, const char *source, Oid
 		PlanItem   *item = lfirst(lc);
 
 		if (item->action == PLAN_CREATE || item->rebuild)
-			create(item, source, caller);
+			create(item, source, caller, schema);
 		else if (item->action == PLAN_CHANGE)
 			alter(item);
 		if (item->action != PLAN_REMOVE)

@@ -81,16 +81,18 @@ aggwin_lock_panes(void)
 		aggwin_lock_rollup(lfirst_int(lc));
 }
 
-/* Where the first candidate's view is; where none is, where tables are made. */
-static char *
-schema_of_panes(List *views)
+/* Where the first candidate's view is; where none is, in the schema that is given. */
+static const char *
+schema_of_panes(List *views, const char *schema)
 {
-	bool		isnull;
-
 	if (views != NIL)
 		return get_namespace_name(get_rel_namespace(linitial_oid(views)));
-	aggwin_spi_run("SELECT current_schema()::text", SPI_OK_SELECT);
-	return TextDatumGetCString(aggwin_spi_value(1, &isnull));
+	if (schema == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_SCHEMA),
+				 errmsg("no schema has been selected to create a rollup for pipelines in"),
+				 errhint("Set search_path, or make a rollup of all metrics by aggwin.create_metric_rollup().")));
+	return schema;
 }
 
 static Oid
@@ -112,11 +114,11 @@ create_panes(int64 width, const char *schema)
 }
 
 /*
- * The view that windows of this width are made of; made if there is none. Run as the
- * tables' owner, connected to SPI.
+ * The view that windows of this width are made of; made if there is none, in a schema
+ * if no other is. Run as the tables' owner, connected to SPI.
  */
 Oid
-aggwin_panes_for(int64 range_ms)
+aggwin_panes_for(int64 range_ms, const char *schema)
 {
 	int64		divisor = greatest_divisor(range_ms, ORIGIN_MS);
 	List	   *views = candidates();
@@ -143,5 +145,5 @@ aggwin_panes_for(int64 range_ms)
 			}
 		}
 	}
-	return OidIsValid(best) ? best : create_panes(divisor, schema_of_panes(views));
+	return OidIsValid(best) ? best : create_panes(divisor, schema_of_panes(views, schema));
 }

@@ -7,6 +7,6 @@
 #include "postgres.h"
 
 extern void aggwin_lock_panes(void);
-extern Oid	aggwin_panes_for(int64 range_ms);
+extern Oid	aggwin_panes_for(int64 range_ms, const char *schema);
 
 #endif							/* AGGWIN_PIPELINE_PANES_H */

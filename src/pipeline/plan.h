@@ -46,6 +46,7 @@ typedef struct PlanItem
 extern List *aggwin_make_plan(const MetricTables *tables, text *rules, const char *source, bool prune);
 
 /* build.c */
-extern void aggwin_carry_out(const MetricTables *tables, List *plan, const char *source, Oid caller);
+extern void aggwin_carry_out(const MetricTables *tables, List *plan, const char *source, Oid caller,
+							 const char *schema);
 
 #endif							/* AGGWIN_PIPELINE_PLAN_H */

@@ -74,7 +74,7 @@ static const char *const creation[] = {
 	" SELECT p.source, p.metric AS \"as\", p.promql, p.labels, p.owner,"
 	" CASE WHEN p.paused THEN 'paused' WHEN w.failing_since IS NOT NULL THEN 'failing'"
 	" WHEN p.skipped_hour = p.hour THEN 'skipped' WHEN w.closed_to IS NULL THEN 'waiting' ELSE 'active' END AS state,"
-	" w.closed_to AS computed_to, w.watermark - w.closed_to AS lag,"
+	" w.closed_to AS computed_to, greatest(w.watermark - w.closed_to, '0') AS lag,"
 	" s.series_in, s.series_out, p.results AS results_this_hour, p.result_limit AS \"limit\","
 	" p.skipped, p.refused_series, w.late, w.revised AS corrections, w.failures, o.last_error,"
 	" w.last_error_at, p.output, p.applied_at"
