@@ -89,6 +89,20 @@ series_value(const PromRule *rule)
 	return NULL;
 }
 
+/*
+ * Between two values of the group. As in Prometheus, NaN is the smallest, and next to an
+ * infinity is NaN: percentile_cont() sorts it to the other end.
+ */
+static char *
+quantile_of_values(double fraction)
+{
+	return psprintf("(SELECT q.sorted[q.place] * (1 - q.share) + q.sorted[least(q.place + 1, cardinality(q.sorted))] * q.share"
+					" FROM (SELECT a.sorted, 1 + floor(r.rank)::int AS place, r.rank - floor(r.rank) AS share"
+					" FROM (SELECT array_agg(v.value ORDER BY v.value <> 'NaN', v.value) AS sorted) AS a"
+					" CROSS JOIN LATERAL (SELECT %s * (cardinality(a.sorted) - 1) AS rank) AS r) AS q)",
+					number(fraction));
+}
+
 /* What becomes of the values "v" of a group. NaN counts as in Prometheus. */
 static char *
 group_value(const PromRule *rule)
@@ -112,7 +126,7 @@ group_value(const PromRule *rule)
 		case PROM_QUANTILE:
 			return samples
 				? psprintf("coalesce(aggwin.percentile(aggwin.merge(v.percentiles), %s), 'NaN')", number(rule->fraction))
-				: psprintf("percentile_cont(%s) WITHIN GROUP (ORDER BY v.value)", number(rule->fraction));
+				: quantile_of_values(rule->fraction);
 		case PROM_SUM2:
 			return pstrdup("coalesce((SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = v.result_id"
 						   " AND p.ts <= aggwin.current_window_start() ORDER BY p.ts DESC LIMIT 1), 0) + sum(v.value)");
