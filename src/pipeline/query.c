@@ -33,6 +33,7 @@
 	" ELSE aggwin.first_val(x.counter) - b.value END"
 
 #define SUM "CASE WHEN x.nans > 0 THEN 'NaN' ELSE " AGGWIN_SUM_OF("x.stats") " END"
+#define LARGEST "greatest(abs(aggwin.min_val(x.stats)), abs(aggwin.max_val(x.stats)))"
 #define COUNT "(coalesce(aggwin.num_vals(x.stats), 0) + x.nans)::float8"
 
 /* Does a late sample change windows after its own? */
@@ -76,8 +77,8 @@ series_value(const PromRule *rule)
 			return pstrdup("coalesce(aggwin.max_val(x.stats), 'NaN')");
 		case PROM_STDDEV_OVER_TIME:
 			/* Squares overflow sooner than sums. */
-			return pstrdup("CASE WHEN x.nans > 0 THEN 'NaN' WHEN greatest(abs(aggwin.min_val(x.stats)),"
-						   " abs(aggwin.max_val(x.stats))) < 1e150 THEN aggwin.stddev_pop(x.stats) ELSE 'Infinity' END");
+			return pstrdup("CASE WHEN x.nans > 0 OR " LARGEST " = 'Infinity' THEN 'NaN'"
+						   " WHEN " LARGEST " < 1e150 THEN aggwin.stddev_pop(x.stats) ELSE 'Infinity' END");
 		case PROM_QUANTILE_OVER_TIME:
 			return psprintf("coalesce(aggwin.percentile(x.percentiles, %s), 'NaN')",
 							number(rule->function_fraction));
