@@ -4,7 +4,7 @@
 #ifndef AGGWIN_PROGRAM_TEST_STEPS_H
 #define AGGWIN_PROGRAM_TEST_STEPS_H
 
-#include "pipeline/program_test.h"
+#include "pipeline/program_test_type.h"
 
 #include "libpq-fe.h"
 

@@ -1,8 +1,8 @@
 /*
- * program_test.h - unit tests of pipelines: what they consist of
+ * program_test_type.h - unit tests of pipelines: what they consist of
  */
-#ifndef AGGWIN_PROGRAM_TEST_H
-#define AGGWIN_PROGRAM_TEST_H
+#ifndef AGGWIN_PROGRAM_TEST_TYPE_H
+#define AGGWIN_PROGRAM_TEST_TYPE_H
 
 #include "pipeline/program.h"
 
@@ -81,4 +81,4 @@ typedef struct TestFile
 	int			test_count;
 } TestFile;
 
-#endif							/* AGGWIN_PROGRAM_TEST_H */
+#endif							/* AGGWIN_PROGRAM_TEST_TYPE_H */
