@@ -383,17 +383,22 @@ for my $case (
 	like(tool_gives(1, "test: $to", 'test', '-d', 'host=/nowhere', 'case_test.yaml'), $pattern, "test: $to: the place");
 }
 
-# A test that the server refuses is one that failed.
-write_file('refused_test.yaml', <<'YAML');
+# A test whose samples the server refuses is one that failed, and the next one is run.
+my $long = 'm' x 2000;
+write_file('refused_test.yaml', <<"YAML");
 rule_files: [good.yaml]
 tests:
-  - input_series: [{series: 'requests_total', values: '1'}, {series: 'm{a="b\x00"}', values: '1'}]
+  - input_series: [{series: '$long', values: '1'}]
+    expect: [{as: 'env_requests:1m', at: 1m, value: 1}]
+  - input_series: [{series: requests_total, values: '1'}]
     expect: [{as: 'env_requests:1m', at: 1m, value: 1}]
 YAML
-($? , $told) = run_tool('test', '-d', $main, 'refused_test.yaml');
-isnt($?, 0, 'test: what cannot be stored');
+$json = decode_json(tool_gives(1, 'test: refused', 'test', '-d', $main, '--format=json', '--junit=junit.xml', 'refused_test.yaml'));
+like($json->{tests}[0]{error}, qr/^name of a metric is too long: /, 'test: refused: why');
+is_deeply([ @$json{qw(passed failed)} ], [ 1, 1 ], 'test: refused: the next one');
+like(slurp_file("$folder/junit.xml"), qr/<error message="name of a metric is too long: /, 'test: refused: junit');
 
-# Not more of it than a moment; and a signal in any of its steps leaves nothing.
+# A signal in any of its steps leaves nothing behind.
 for my $signal ('INT', 'TERM')
 {
 	for my $wait (0.05, 0.3, 0.8, 1.5)
