@@ -298,7 +298,7 @@ my ($count, @differ) = differences(results_of($n), prometheus_at(sprintf($rules[
 cmp_ok(scalar @differ, '>', $count / 2, "increase() where Prometheus extrapolates: $count compared, " . @differ . ' differ');
 
 my $victim = 'series_id = (SELECT min(series_id) FROM aggwin.series WHERE metric = $$r0$$) AND ts = to_timestamp(' . (BEGIN_S + 600) . ')';
-foreach my $damage ([ 'changed', 'UPDATE aggwin.samples SET value = value + 1' ], [ 'missing', 'DELETE FROM aggwin.samples' ],
+foreach my $damage ([ 'changed', 'UPDATE aggwin.samples SET value = 12345.5' ], [ 'missing', 'DELETE FROM aggwin.samples' ],
 	[ 'too many', q{UPDATE aggwin.samples SET ts = ts + interval '10 s'} ])
 {
 	my ($name, $sql) = @$damage;
