@@ -105,6 +105,12 @@ SELECT action, "as" FROM aggwin.apply_pipelines('- {promql: "sum by (host) (x[1m
 SELECT aggwin.close_windows() > 0 AS closed;
 SELECT "as", state, series_in, series_out, results_this_hour, skipped, refused_series FROM aggwin.pipelines WHERE source = 'limits' ORDER BY 1;
 SELECT ts, count(*) FROM results('limited', 1000) GROUP BY 1 ORDER BY 1;
+-- What is skipped is missing, but not in what is summed up later.
+INSERT INTO aggwin.sample_input SELECT 'y', '{}', timestamptz '2026-03-01 10:50Z' + n * interval '1 min', n + 1 FROM generate_series(0, 20) AS n;
+SELECT count(*) FROM aggwin.apply_pipelines('- {promql: "sum2(y[1m])", as: y_total, limit: 4}', source => 'y');
+SELECT aggwin.close_windows() > 0 AS closed;
+SELECT ts, value FROM results('y_total', 100);
+SELECT count(*) FROM aggwin.apply_pipelines('[]', source => 'y');
 SELECT action, reason FROM aggwin.apply_pipelines('- {promql: "sum by (host) (x[1m])", as: few, max_series: 20}', source => 'limits');
 SELECT "as", series_in, series_out, refused_series FROM aggwin.pipelines WHERE source = 'limits';
 
@@ -136,6 +142,31 @@ ROLLBACK;
 SELECT aggwin.apply_pipelines('- {promql: "sum(x[1m])", as: fine}
 - {promql: "sum(x[1m])", as: few}', source => 'mixed');
 SELECT count(*) FROM aggwin.pipelines WHERE source = 'mixed';
+
+-- Nobody else writes samples of results.
+SELECT aggwin.ingest('few', '{"host": "h0"}', '2026-03-01 10:01Z', 7), aggwin.ingest('few', '{}', '2026-03-01 10:01Z', 7),
+	aggwin.ingest_text(E'few{host="h1"} 7\nfine 1\n', '2026-03-01 10:01Z');
+SELECT metric, refused FROM aggwin.metrics WHERE refused <> '{}';
+SET aggwin.refused_samples = 'error';
+SELECT aggwin.ingest('few', '{}', '2026-03-01 10:01Z', 7);
+RESET aggwin.refused_samples;
+SELECT count(*) FROM results('few', 1000) WHERE value = 7;
+
+-- A window that is computed again adds up in another order; that is no news.
+SELECT aggwin.ingest(array_agg(('temp', jsonb_build_object('h', h::text), timestamptz '2026-03-01 10:00:10Z' + n * interval '7 s', sin(n * 7919 + h) * 1000)::aggwin.sample))
+FROM generate_series(0, 100) AS n, generate_series(1, 10) AS h;
+SELECT count(*) FROM aggwin.apply_pipelines('- {promql: "sum(temp[2m])", as: temp_sum}
+- {promql: "avg(temp[2m])", as: temp_avg}', source => 'temp');
+SELECT aggwin.close_windows() > 0 AS closed;
+SELECT aggwin.refresh('samples_rollup_1h');
+CREATE TABLE before AS SELECT * FROM aggwin.sample_input WHERE metric LIKE 'temp\_%';
+SELECT aggwin.ingest(array_agg(('other', '{}', timestamptz '2026-03-01 10:00:10Z' + n * interval '1 min', 1)::aggwin.sample)) FROM generate_series(0, 10) AS n;
+SELECT aggwin.close_windows() >= 0 AS computed_again;
+SELECT sum(position) AS before FROM aggwin.windows JOIN aggwin.pipelines ON output = "window" WHERE source = 'temp' \gset
+SELECT aggwin.close_windows() >= 0 AS and_what_reads_it;
+SELECT sum(position) - :before AS published FROM aggwin.windows JOIN aggwin.pipelines ON output = "window" WHERE source = 'temp';
+SELECT count(*) FROM (TABLE before EXCEPT SELECT * FROM aggwin.sample_input) AS d;
+DROP TABLE before;
 
 -- An output that somebody drops is made again.
 SELECT output AS gone FROM aggwin.pipelines WHERE "as" = 'median' \gset

@@ -199,9 +199,11 @@ replace_handles(IngestBatch *batch, const int64 *series_ids)
 			const SeriesKey *key = batch->fresh[-sample.handle - 1];
 
 			sample.handle = series_ids[-sample.handle - 1];
-			if (sample.handle == 0)
+			if (sample.handle <= 0)
 			{
-				aggwin_refuse_sample(batch->refused, REFUSED_SERIES, key->metric, strlen(key->metric));
+				aggwin_refuse_sample(batch->refused,
+									 sample.handle == AGGWIN_DERIVED_SERIES ? REFUSED_DERIVED : REFUSED_SERIES,
+									 key->metric, strlen(key->metric));
 				continue;
 			}
 		}
@@ -216,7 +218,7 @@ remember(SeriesBytes key, int64 handle, void *arg)
 	const int64 *series_ids = arg;
 	int64		series_id = series_ids[-handle - 1];
 
-	if (series_id != 0)
+	if (series_id > 0)
 		aggwin_series_cache_put(key, series_id);
 }
 

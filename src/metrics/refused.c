@@ -43,6 +43,11 @@ static const struct
 		"a sample of metric \"%s\" is there already with another value",
 		"Set aggwin.duplicate_samples to newest to overwrite it."
 	},
+	[REFUSED_DERIVED] = {
+		"of a pipeline", ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE,
+		"metric \"%s\" is that of a pipeline's results",
+		"Give the metric another name, or the pipeline."
+	},
 };
 
 struct RefusedSamples

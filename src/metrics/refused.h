@@ -14,6 +14,7 @@ typedef enum RefusedReason
 	REFUSED_AHEAD,
 	REFUSED_SERIES,
 	REFUSED_DUPLICATE,
+	REFUSED_DERIVED,
 } RefusedReason;
 
 typedef struct RefusedSamples RefusedSamples;

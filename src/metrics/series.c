@@ -103,7 +103,8 @@ static void
 look_up(SeriesKey **keys, int count, int64 *series_ids)
 {
 	static SPIPlanPtr plan = NULL;
-	Oid			types[] = {BYTEAARRAYOID};
+	Oid			types[] = {BYTEAARRAYOID, TEXTARRAYOID};
+	Datum		values[2];
 	Missing		missing;
 	int			guc_level;
 
@@ -111,15 +112,19 @@ look_up(SeriesKey **keys, int count, int64 *series_ids)
 	if (missing.count == 0)
 		return;
 
+	values[0] = missing.hashes;
+	values[1] = missing.metrics;
 	/* By index, however small the table looks and however many are asked for. */
 	guc_level = NewGUCNestLevel();
 	aggwin_pin("enable_hashjoin", "off");
 	aggwin_pin("enable_mergejoin", "off");
 	aggwin_pin("enable_seqscan", "off");
-	aggwin_run_latest(&plan, "SELECT k.place, s.series_id"
-					  " FROM unnest($1) WITH ORDINALITY AS k(hash, place)"
-					  " JOIN aggwin.series AS s ON s.hash = k.hash",
-					  SPI_OK_SELECT, lengthof(types), types, &missing.hashes);
+	aggwin_run_latest(&plan, "SELECT k.place, CASE WHEN m.derived THEN -1 ELSE s.series_id END"
+					  " FROM unnest($1, $2) WITH ORDINALITY AS k(hash, metric, place)"
+					  " LEFT JOIN aggwin.series AS s ON s.hash = k.hash"
+					  " LEFT JOIN aggwin.metric AS m ON m.metric = k.metric"
+					  " WHERE s.series_id IS NOT NULL OR m.derived",
+					  SPI_OK_SELECT, lengthof(types), types, values);
 	AtEOXact_GUC(false, guc_level);
 	take_numbers(&missing, series_ids);
 }
@@ -194,7 +199,7 @@ make_missing(SeriesKey **keys, int count, int64 *series_ids)
 
 /*
  * The numbers of series, all different. Made where they are not there, zero where
- * aggwin.max_new_series forbids that. Called as the tables' owner, connected to
+ * aggwin.max_new_series forbids that, AGGWIN_DERIVED_SERIES where a pipeline makes them. Called as the tables' owner, connected to
  * SPI, by who holds ROW EXCLUSIVE on aggwin.samples.
  */
 void

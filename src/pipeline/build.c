@@ -57,6 +57,9 @@ create_output(PlanItem *item, const char *schema)
 	item->output = DatumGetObjectId(aggwin_spi_value(1, &isnull));
 	/* The trigger's function is nobody's but ours. */
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	if (spec->rule.aggregation == PROM_SUM2)
+		aggwin_spi_run(psprintf("CREATE INDEX ON %s (result_id, window_end)", aggwin_relation_name(item->output)),
+					   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE TRIGGER aggwin_write_results AFTER INSERT ON %s"
 							" REFERENCING NEW TABLE AS aggwin_new FOR EACH STATEMENT"
 							" EXECUTE FUNCTION aggwin.write_results(%d)",

@@ -5,6 +5,10 @@ CREATE FUNCTION aggwin.map_new_series() RETURNS trigger
 COMMENT ON FUNCTION aggwin.map_new_series() IS 'private: trigger that has pipelines take new series';
 REVOKE ALL ON FUNCTION aggwin.map_new_series() FROM PUBLIC;
 
+CREATE FUNCTION aggwin.total_before(pipeline_id integer, result_id bigint, window_start timestamptz) RETURNS double precision
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_total_before';
+COMMENT ON FUNCTION aggwin.total_before(integer, bigint, timestamptz) IS 'private: what a running sum had come to before a window';
+
 CREATE FUNCTION aggwin.write_results() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_write_results';
 COMMENT ON FUNCTION aggwin.write_results() IS 'private: trigger that writes the results of a pipeline as samples';

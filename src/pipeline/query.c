@@ -106,7 +106,7 @@ quantile_of_values(double fraction)
 
 /* What becomes of the values "v" of a group. NaN counts as in Prometheus. */
 static char *
-group_value(const PromRule *rule)
+group_value(int32 pipeline_id, const PromRule *rule)
 {
 	bool		samples = rule->function == PROM_SAMPLES;
 
@@ -129,8 +129,7 @@ group_value(const PromRule *rule)
 				? psprintf("coalesce(aggwin.percentile(aggwin.merge(v.percentiles), %s), 'NaN')", number(rule->fraction))
 				: quantile_of_values(rule->fraction);
 		case PROM_SUM2:
-			return pstrdup("coalesce((SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = v.result_id"
-						   " AND p.ts <= aggwin.current_window_start() ORDER BY p.ts DESC LIMIT 1), 0) + sum(v.value)");
+			return psprintf("aggwin.total_before(%d, v.result_id, aggwin.current_window_start()) + sum(v.value)", pipeline_id);
 	}
 	return pstrdup("sum(v.value)");
 }
@@ -175,7 +174,7 @@ aggwin_pipeline_query(int32 pipeline_id, const PromRule *rule, const char *view)
 		appendStringInfoString(&s, " LEFT JOIN LATERAL (" VALUE_BEFORE ") AS b ON true");
 	appendStringInfo(&s, "), groups AS (SELECT v.result_id%s, %s AS value FROM series AS v"
 					 " WHERE v.value IS NOT NULL GROUP BY v.result_id%s)",
-					 bounded ? ", v.le" : "", group_value(rule), bounded ? ", v.le" : "");
+					 bounded ? ", v.le" : "", group_value(pipeline_id, rule), bounded ? ", v.le" : "");
 	if (bounded)
 		appendStringInfo(&s, ", quantiles AS (SELECT g.result_id, aggwin.histogram_quantile(%s, g.le, g.value) AS value"
 						 " FROM groups AS g GROUP BY g.result_id)", number(rule->histogram_fraction));

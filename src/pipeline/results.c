@@ -58,6 +58,9 @@ count_results(int32 pipeline_id, TimestampTz end, int64 count)
 /*
  * Write the rows of one revision, under the trigger's transition table: those that are as
  * before, too, since the one before may have been skipped. So a window is whole or not there.
+ *
+ * A window that is computed again adds up in another order. A result that differs in its last
+ * digits only is left: it would be news to all who read samples, and have them computed again.
  */
 static void
 write_results(const MetricTables *tables, TimestampTz end)
@@ -68,7 +71,8 @@ write_results(const MetricTables *tables, TimestampTz end)
 	aggwin_spi_run("INSERT INTO aggwin.samples AS s (series_id, ts, value)"
 				   " SELECT n.result_id, n.window_end, n.value FROM aggwin_new AS n WHERE n.op <> 'delete'"
 				   " ON CONFLICT (series_id, ts) DO UPDATE SET value = excluded.value"
-				   " WHERE NOT aggwin.same_bits(s.value, excluded.value)", SPI_OK_INSERT);
+				   " WHERE NOT (aggwin.same_bits(s.value, excluded.value) OR abs(excluded.value) < 'Infinity'"
+				   " AND abs(s.value - excluded.value) <= 1e-12 * abs(excluded.value))", SPI_OK_INSERT);
 	aggwin_spi_run("DELETE FROM aggwin.samples AS s USING aggwin_new AS n"
 				   " WHERE n.op = 'delete' AND s.series_id = n.result_id AND s.ts = n.window_end", SPI_OK_DELETE);
 }
