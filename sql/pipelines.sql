@@ -114,6 +114,14 @@ SELECT count(*) FROM aggwin.apply_pipelines('[]', source => 'y');
 SELECT action, reason FROM aggwin.apply_pipelines('- {promql: "sum by (host) (x[1m])", as: few, max_series: 20}', source => 'limits');
 SELECT "as", series_in, series_out, refused_series FROM aggwin.pipelines WHERE source = 'limits';
 
+-- Nothing is added up that nobody aggregates.
+SELECT count(*) FROM aggwin.apply_pipelines('- {promql: "count_over_time({__name__=~\"d_sum|d_count\"}[1m])", as: counted}
+- {promql: "count_over_time(x[1m])", as: same, labels: {host: all, team: all}}', source => 'alone');
+SELECT "as", series_in, series_out, refused_series FROM aggwin.pipelines WHERE source = 'alone' ORDER BY 1;
+SELECT aggwin.close_windows() > 0 AS closed;
+SELECT * FROM results('counted', 2);
+SELECT * FROM results('same', 1);
+
 -- Refused
 SELECT aggwin.apply_pipelines(NULL);
 SELECT aggwin.apply_pipelines('[]', source => '');

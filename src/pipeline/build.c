@@ -192,7 +192,7 @@ alter(const PlanItem *item)
 	aggwin_spi_run_args(psprintf("UPDATE aggwin.pipeline AS p SET max_series = $2, result_limit = $3, paused = $4,"
 								 " grace = %s, retention = %s, applied_at = now(),"
 								 " skipped_hour = CASE WHEN $3 > p.result_limit THEN NULL ELSE p.skipped_hour END,"
-								 " refused_series = CASE WHEN $2 > p.max_series THEN 0 ELSE p.refused_series END"
+								 " refused_series = 0"
 								 " WHERE p.pipeline_id = $1",
 								 milliseconds(spec->grace), milliseconds(spec->retention)),
 						SPI_OK_UPDATE, lengthof(types), types, values, NULL);

@@ -97,7 +97,8 @@ aggwin_map_series(int32 pipeline_id, const PromRule *rule, Datum metric, Datum l
 							   " WHERE d.metric = s.metric AND d.derived)");
 	initStringInfo(&sql);
 	appendStringInfo(&sql, "WITH found AS MATERIALIZED ("
-					 "SELECT f.series_id, f.labels, f.le, aggwin.series_hash($2, f.labels) AS hash"
+					 "SELECT f.series_id, f.labels, f.le, aggwin.series_hash($2, f.labels) AS hash,"
+					 " min(f.series_id) OVER (PARTITION BY f.labels, f.le) AS first"
 					 " FROM (SELECT s.series_id, %s || $3 AS labels, %s AS le"
 					 " FROM aggwin.series AS s WHERE s.series_id = ANY ($5) AND %s%s"
 					 " AND NOT EXISTS (SELECT FROM aggwin.pipeline_series AS p"
@@ -125,7 +126,12 @@ aggwin_map_series(int32 pipeline_id, const PromRule *rule, Datum metric, Datum l
 						   " SELECT $1, f.series_id, r.series_id, f.le FROM found AS f JOIN ("
 						   "SELECT m.hash, m.series_id FROM made AS m UNION ALL"
 						   " SELECT a.hash, a.series_id FROM allowed AS a WHERE a.series_id IS NOT NULL"
-						   ") AS r ON r.hash = f.hash RETURNING series_id"
+						   ") AS r ON r.hash = f.hash");
+	/* Without an aggregation, of several series that would become one only the first does. */
+	if (rule->aggregation == PROM_NOT_AGGREGATED)
+		appendStringInfoString(&sql, " WHERE f.series_id = f.first AND NOT EXISTS (SELECT FROM aggwin.pipeline_series AS p WHERE p.pipeline_id = $1"
+							   " AND p.result_id = r.series_id AND p.le IS NOT DISTINCT FROM f.le)");
+	appendStringInfoString(&sql, " RETURNING series_id"
 						   ") UPDATE aggwin.pipeline AS p SET refused_series = p.refused_series + n.refused"
 						   " FROM (SELECT (SELECT count(*) FROM found) - (SELECT count(*) FROM mapped) AS refused) AS n"
 						   " WHERE p.pipeline_id = $1 AND n.refused > 0");
