@@ -280,7 +280,7 @@ is_deeply(
 	'a pull request is planned')
   or diag explain \@steps;
 like(last_output(@steps), qr/\Q$_\E/, "the plan: $_")
-  for 'create push_samples:1m', 'change push_requests:2m', 'grace was 0 s',
+  for 'create push_samples:1m', 'change push_requests:2m', 'grace was 0s',
   map { "remove push_seconds:1m_$_" } qw(bucket sum count);
 is(pipelines(), $first, 'and nothing is done yet');
 
