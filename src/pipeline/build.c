@@ -140,11 +140,9 @@ begin_windows(const PlanItem *item)
 						" FROM (SELECT date_bin($3 * '1 millisecond'::interval, $2, to_timestamp(0)) AS ts) AS t"
 						" WHERE w.output = $1", SPI_OK_UPDATE, lengthof(window_types), window_types, window_values, nulls);
 	aggwin_sandbox_leave(&saved);
-	if (!isnull)
-		aggwin_spi_run_args("DELETE FROM aggwin.samples AS p USING aggwin.series AS s"
-							" WHERE s.metric = $1 AND p.series_id = s.series_id AND p.ts > $2",
-							SPI_OK_DELETE, 2, (Oid[]) {TEXTOID, TIMESTAMPTZOID},
-							(Datum[]) {CStringGetTextDatum(item->spec.metric), window_values[1]}, NULL);
+	aggwin_spi_run_args("DELETE FROM aggwin.samples AS p USING aggwin.series AS s"
+						" WHERE s.metric = $1 AND p.series_id = s.series_id", SPI_OK_DELETE, 1, (Oid[]) {TEXTOID},
+						(Datum[]) {CStringGetTextDatum(item->spec.metric)}, NULL);
 }
 
 static void
