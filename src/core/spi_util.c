@@ -278,12 +278,10 @@ aggwin_spi_column(int column)
 	return values;
 }
 
-/* Are the columns of the last result of these types? One that was dropped is of none. */
+/* Are columns of these types? One that was dropped is of none. */
 bool
-aggwin_spi_fits(TupleDesc wanted)
+aggwin_desc_fits(TupleDesc found, TupleDesc wanted)
 {
-	TupleDesc	found = SPI_tuptable->tupdesc;
-
 	if (wanted->natts != found->natts)
 		return false;
 	for (int i = 0; i < wanted->natts; i++)
@@ -292,6 +290,13 @@ aggwin_spi_fits(TupleDesc wanted)
 			return false;
 	}
 	return true;
+}
+
+/* Are those of the last result? */
+bool
+aggwin_spi_fits(TupleDesc wanted)
+{
+	return aggwin_desc_fits(SPI_tuptable->tupdesc, wanted);
 }
 
 /* The rows of the last result are those of a function; they fit. */

@@ -53,6 +53,7 @@ extern uint64 aggwin_spi_run_kept(KeptSql *kept, int expected, Datum *values);
 extern Datum aggwin_spi_value(int column, bool *isnull);
 extern List *aggwin_spi_column(int column);
 extern char *aggwin_sql_literal(Datum value, Oid type);
+extern bool aggwin_desc_fits(TupleDesc found, TupleDesc wanted);
 extern bool aggwin_spi_fits(TupleDesc wanted);
 extern void aggwin_spi_return_rows(FunctionCallInfo fcinfo);
 

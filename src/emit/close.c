@@ -250,9 +250,9 @@ close_up_to(Closing *closing, TimestampTz until)
 	{
 		TimestampTz end = window->closed_to + window->period;
 
-		if (step->max_windows > 0 && count++ == step->max_windows)
+		if (step->max_now > 0 && count++ == step->max_now)
 		{
-			step->more = true;
+			step->more = step->closes_more = true;
 			break;
 		}
 		closing->publisher.from = rows_of(closing, end, false);
@@ -309,7 +309,7 @@ may_revise(const Closing *closing, TimestampTz until)
 
 	if (!window->changes)
 		return false;
-	return step->max_windows == 0 || until > window->closed_to ||
+	return step->max_windows == 0 || step->again || until > window->closed_to ||
 		window->last_emission <= step->now - CORRECTION_PAUSE;
 }
 
@@ -355,7 +355,7 @@ revise_between(Closing *closing, const DirtyEnds *ends, TimestampTz after, Times
 
 		while (end <= Min(ends->highest[i], last))
 		{
-			if (step->max_windows > 0 && (*count)++ == step->max_windows)
+			if (step->max_now > 0 && (*count)++ == step->max_now)
 				return false;
 			closing->publisher.from = rows_of(closing, end, true);
 			window->revised_to = end;
@@ -504,13 +504,19 @@ aggwin_close_window(Step *step, WindowRow *window)
 			.position = window->position,
 		},
 	};
+	bool		begins = window->closed_to == DT_NOBEGIN;
 	TimestampTz until;
 	instr_time	start;
 	instr_time	elapsed;
 
 	INSTR_TIME_SET_CURRENT(start);
 	until = target(&closing);
-	if (until != DT_NOBEGIN && begin(&closing, until))
+	step->closes_more = false;
+	if (until == DT_NOBEGIN || !begin(&closing, until))
+		;
+	else if (begins && window->takes_turns)
+		step->more = step->closes_more = true;	/* in its turn, which is known now */
+	else
 	{
 		if (may_revise(&closing, until))
 			revise(&closing);

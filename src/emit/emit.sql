@@ -19,7 +19,7 @@ CREATE TABLE aggwin.window (
 	idle_timeout interval NOT NULL,
 	paused boolean NOT NULL DEFAULT false,
 	from_first boolean NOT NULL,
-	carries boolean NOT NULL DEFAULT false,
+	touched_by regproc,
 	first_end timestamptz,
 	closed_to timestamptz,
 	watermark timestamptz,
@@ -49,7 +49,7 @@ COMMENT ON TABLE aggwin.window IS 'one row a window output: its relations, its o
 COMMENT ON COLUMN aggwin.window.bucket IS 'the number of the column of the rollup''s view that shows the bucket';
 COMMENT ON COLUMN aggwin.window.origin IS 'where a window ends; others end whole periods before and after';
 COMMENT ON COLUMN aggwin.window.from_first IS 'begins with the first window that has rows, otherwise with the newest that is complete';
-COMMENT ON COLUMN aggwin.window.carries IS 'a late change touches all later windows, too';
+COMMENT ON COLUMN aggwin.window.touched_by IS 'a function that tells which outputs late changes touch, and where; NULL: any touches those that have published its time';
 COMMENT ON COLUMN aggwin.window.first_end IS 'the end of the first window that was closed, or that may be';
 COMMENT ON COLUMN aggwin.window.closed_to IS 'the end of the newest window that was closed, or passed over because it was empty';
 COMMENT ON COLUMN aggwin.window.active_at IS 'when the watermark was last seen to move, by the clock';

@@ -12,9 +12,11 @@
 #include "common/hashfn.h"
 #include "core/spi_util.h"
 #include "executor/spi.h"
+#include "executor/tstoreReceiver.h"
 #include "utils/guc.h"
 #include "utils/hsearch.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 
 /* With more than this, all are forgotten: of windows that have been dropped. */
 #define MAX_PLANS 2000
@@ -71,8 +73,9 @@ make_plan(const char *sql, int nargs, Oid *types)
 	return plan;
 }
 
+/* nested: plans may be running, and none is forgotten. */
 static KeptPlan *
-plan_of(const char *sql, int nargs, Oid *types)
+plan_of(const char *sql, int nargs, Oid *types, bool nested)
 {
 	KeptPlan   *kept;
 
@@ -95,7 +98,7 @@ plan_of(const char *sql, int nargs, Oid *types)
 		SPIPlanPtr	plan = make_plan(sql, nargs, types);
 		const char *copy = MemoryContextStrdup(TopMemoryContext, sql);
 
-		if (hash_get_num_entries(plans) >= MAX_PLANS)
+		if (!nested && hash_get_num_entries(plans) >= MAX_PLANS)
 			forget_all();
 		kept = hash_search(plans, &copy, HASH_ENTER, NULL);
 		kept->plan = plan;
@@ -114,10 +117,35 @@ aggwin_emit_run(Snapshot snapshot, const char *sql, int expected, int nargs, Oid
 				Datum *values, const char *nulls)
 {
 	int			guc_level = NewGUCNestLevel();
-	KeptPlan   *kept = plan_of(sql, nargs, types);
+	KeptPlan   *kept = plan_of(sql, nargs, types, false);
 	int			rc = SPI_execute_snapshot(kept->plan, values, nulls, snapshot,
 										  InvalidSnapshot, false, true, 0);
 
 	aggwin_spi_check_kept(&kept->plan, rc, expected, sql);
 	AtEOXact_GUC(false, guc_level);
+}
+
+/*
+ * Within a query: run another under its snapshot, and put the rows into a store. False if
+ * they do not fit the columns that are wanted.
+ */
+bool
+aggwin_emit_read(const char *sql, int nargs, Oid *types, Datum *values, TupleDesc wanted,
+				 Tuplestorestate *rows)
+{
+	KeptPlan   *kept = plan_of(sql, nargs, types, true);
+	CachedPlanSource *source = linitial(SPI_plan_get_plan_sources(kept->plan));
+	SPIExecuteOptions options = {
+		.params = makeParamList(nargs),
+		.read_only = true,
+		.dest = CreateDestReceiver(DestTuplestore),
+	};
+	int			rc;
+
+	for (int i = 0; i < nargs; i++)
+		options.params->params[i] = (ParamExternData) {.value = values[i], .pflags = PARAM_FLAG_CONST, .ptype = types[i]};
+	SetTuplestoreDestReceiverParams(options.dest, rows, CurrentMemoryContext, false, NULL, NULL);
+	rc = SPI_execute_plan_extended(kept->plan, &options);
+	aggwin_spi_check(rc, SPI_OK_SELECT, sql);
+	return aggwin_desc_fits(source->resultDesc, wanted);
 }

@@ -46,9 +46,6 @@ PG_FUNCTION_INFO_V1(aggwin_close_windows);
 /* Windows of one output in a transaction of a worker */
 #define WINDOWS_A_STEP 100
 
-/* The least pause after a failure, in microseconds */
-#define MIN_BACKOFF USECS_PER_SEC
-
 /* The rollup whose windows are closed */
 typedef struct Source
 {
@@ -60,21 +57,23 @@ typedef struct Source
 	Datum		xmax;
 	Datum		watched;
 	bool		never_watched;
+	bool		watched_keys;
 	Datum		seen;
 	Datum		folded_watermark;
 	bool		no_watermark;
 } Source;
 
-/* One output of a step */
-typedef struct OutputCall
-{
-	Step	   *step;
-	int32		window_id;
-	Oid			only_for;		/* a role, or InvalidOid */
-} OutputCall;
-
 /* A query that a step runs could call for another. */
 static bool in_step = false;
+
+static uint64 steps = 0;
+
+/* The number of the step that is under way in this process, 0 if none is. */
+uint64
+aggwin_current_step(void)
+{
+	return in_step ? steps : 0;
+}
 
 /* False if the rollup is restored, and not all of it is there yet. */
 static bool
@@ -85,7 +84,7 @@ read_source(const Step *step, Source *source)
 	bool		isnull;
 
 	aggwin_emit_run(step->snapshot, "SELECT ARRAY(SELECT pg_snapshot_xip(t.folded)), pg_snapshot_xmax(t.folded),"
-					" t.watermark, t.watched, coalesce(t.seen, '1:1:')"
+					" t.watermark, t.watched, coalesce(t.seen, '1:1:'), t.watched_keys"
 					" FROM aggwin.tier AS t WHERE t.rollup_id = $1 AND t.level = 0",
 					SPI_OK_SELECT, 1, types, values, NULL);
 	if (SPI_processed == 0)
@@ -97,6 +96,7 @@ read_source(const Step *step, Source *source)
 	source->folded_watermark = aggwin_spi_value(3, &source->no_watermark);
 	source->watched = aggwin_spi_value(4, &source->never_watched);
 	source->seen = aggwin_spi_value(5, &isnull);
+	source->watched_keys = DatumGetBool(aggwin_spi_value(6, &isnull));
 	return true;
 }
 
@@ -138,34 +138,76 @@ read_watermark(Step *step, const Source *source)
 
 /* Late changes -------------------------------------------------------------*/
 
+/* What has changed, as arrays: event time, number of changes, first key of the rollup. */
+typedef struct LateChanges
+{
+	Datum		spans;
+	Datum		changes;
+	Datum		keys;
+} LateChanges;
+
+/* The last result's, if it has any. */
+static bool
+take_result(LateChanges *late)
+{
+	bool		isnull;
+
+	late->keys = aggwin_spi_value(3, &isnull);
+	late->changes = aggwin_spi_value(2, &isnull);
+	late->spans = aggwin_spi_value(1, &isnull);
+	return !isnull;
+}
+
 /*
  * Hand on spans in which there were changes to the outputs that have published
  * them: ends of windows, if they publish changes. One that has begun, but has not
- * closed its first window, has published nothing.
+ * closed its first window, has published nothing. which: a join, as SQL, of the
+ * outputs "o" with "s", whose columns are span and changes.
  */
 static void
-hand_on(Step *step, Datum spans, Datum changes)
+hand_on_to(const Step *step, const LateChanges *late, const char *which)
 {
-	Oid			types[] = {INT4OID, TSTZRANGEARRAYOID, INT8ARRAYOID};
-	Datum		values[] = {Int32GetDatum(step->rollup_id), spans, changes};
+	Oid			types[] = {INT4OID, TSTZRANGEARRAYOID, INT8ARRAYOID, TEXTARRAYOID};
+	Datum		values[] = {Int32GetDatum(step->rollup_id), late->spans, late->changes, late->keys};
 
-	aggwin_emit_run(step->snapshot, "UPDATE aggwin.window AS w SET"
-					" stale = (w.stale + t.spans) * tstzmultirange(tstzrange(w.closed_to - w.size, w.closed_to)),"
-					" late = w.late + t.changes,"
-					" dirty = CASE WHEN w.emit = 'changes' THEN (w.dirty + t.ends)"
-					" * tstzmultirange(tstzrange(greatest(w.first_end, w.closed_to - w.retention), w.closed_to, '[]'))"
-					" ELSE '{}' END"
-					" FROM aggwin.window AS o CROSS JOIN LATERAL (SELECT range_agg(s.span) AS spans,"
-					" sum(s.changes)::bigint AS changes,"
-					" range_agg(tstzrange(lower(s.span),"
-					" CASE WHEN o.carries THEN o.closed_to ELSE least(upper(s.span), o.closed_to) END + o.size,"
-					" CASE WHEN upper_inc(s.span) THEN '(]' ELSE '()' END)) AS ends"
-					" FROM unnest($2, $3) AS s (span, changes)"
-					" WHERE (lower_inf(s.span) OR lower(s.span) < o.closed_to)"
-					" AND o.first_end <= o.closed_to) AS t"
-					" WHERE o.window_id = w.window_id AND t.spans IS NOT NULL"
-					" AND w.rollup IN (" AGGWIN_VIEWS_OF("$1") ")",
+	aggwin_emit_run(step->snapshot,
+					psprintf("UPDATE aggwin.window AS w SET"
+							 " stale = (w.stale + t.spans) * tstzmultirange(tstzrange(w.closed_to - w.size, w.closed_to)),"
+							 " late = w.late + t.changes,"
+							 " dirty = CASE WHEN w.emit = 'changes' THEN (w.dirty + t.ends)"
+							 " * tstzmultirange(tstzrange(greatest(w.first_end, w.closed_to - w.retention), w.closed_to, '[]'))"
+							 " ELSE '{}' END"
+							 " FROM (SELECT o.window_id, range_agg(s.span) AS spans, sum(s.changes)::bigint AS changes,"
+							 " range_agg(tstzrange(lower(s.span), least(upper(s.span), o.closed_to) + o.size,"
+							 " CASE WHEN upper_inc(s.span) THEN '(]' ELSE '()' END)) AS ends"
+							 " FROM aggwin.window AS o JOIN %s"
+							 " WHERE (lower_inf(s.span) OR lower(s.span) < o.closed_to)"
+							 " AND o.first_end <= o.closed_to AND o.rollup IN (" AGGWIN_VIEWS_OF("$1") ")"
+							 " GROUP BY o.window_id) AS t WHERE t.window_id = w.window_id", which),
 					SPI_OK_UPDATE, lengthof(types), types, values, NULL);
+}
+
+static void
+hand_on(Step *step, const LateChanges *late)
+{
+	Oid			types[] = {INT4OID};
+	Datum		values[] = {Int32GetDatum(step->rollup_id)};
+	List	   *functions;
+	ListCell   *lc;
+
+	aggwin_emit_run(step->snapshot, "SELECT DISTINCT w.touched_by::oid FROM aggwin.window AS w"
+					" WHERE w.touched_by IS NOT NULL AND w.rollup IN (" AGGWIN_VIEWS_OF("$1") ")",
+					SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	functions = aggwin_spi_column(1);
+	hand_on_to(step, late, "unnest($2, $3, $4) AS s (span, changes, key) ON o.touched_by IS NULL");
+	foreach(lc, functions)
+	{
+		char	   *name = DatumGetCString(DirectFunctionCall1(regprocout, ObjectIdGetDatum(lfirst_oid(lc))));
+
+		hand_on_to(step, late, psprintf("%1$s($2, $3, $4) AS s (output, span, changes)"
+										" ON s.output = o.output AND o.touched_by = %2$s::regproc",
+										name, quote_literal_cstr(name)));
+	}
 	step->wrote = true;
 }
 
@@ -176,127 +218,27 @@ take_late_changes(Step *step, const Source *source)
 	Datum		values[] = {source->xip, source->xmax, source->watched, source->seen};
 	Oid			log_types[] = {INT4OID};
 	Datum		log_values[] = {Int32GetDatum(step->rollup_id)};
-	Datum		spans;
-	Datum		changes;
-	bool		isnull;
+	LateChanges late;
+	bool		found;
 	Sandbox		saved;
 
 	if (source->never_watched)
 		return;
 	aggwin_emit_run(step->snapshot, "WITH gone AS (DELETE FROM aggwin.touched AS t WHERE t.rollup_id = $1"
-					" RETURNING t.span, t.changes)"
-					" SELECT array_agg(g.span), array_agg(g.changes) FROM gone AS g",
+					" RETURNING t.span, t.changes, t.key)"
+					" SELECT array_agg(g.span), array_agg(g.changes), array_agg(g.key) FROM gone AS g",
 					SPI_OK_SELECT, 1, log_types, log_values, NULL);
-	spans = aggwin_spi_value(1, &isnull);
-	changes = aggwin_spi_value(2, &isnull);
-	if (!isnull)
-		hand_on(step, spans, changes);
+	if (take_result(&late))
+		hand_on(step, &late);
 
 	aggwin_sandbox_enter(&saved, source->owner, true);
 	only_by_index();
-	aggwin_emit_run(step->snapshot, aggwin_sql_touched_behind(source->time, &source->names),
+	aggwin_emit_run(step->snapshot, aggwin_sql_touched_behind(source->time, &source->names, source->watched_keys),
 					SPI_OK_SELECT, lengthof(types), types, values, NULL);
-	spans = aggwin_spi_value(1, &isnull);
-	changes = aggwin_spi_value(2, &isnull);
+	found = take_result(&late);
 	aggwin_sandbox_leave(&saved);
-	if (!isnull)
-		hand_on(step, spans, changes);
-}
-
-/* Outputs ------------------------------------------------------------------*/
-
-/* Should an output be left alone for now, since it failed a while ago? */
-static bool
-is_backing_off(const Step *step, int32 window_id)
-{
-	Oid			types[] = {INT4OID, INT8OID, INT8OID};
-	Datum		values[] = {Int32GetDatum(window_id), Int64GetDatum(MIN_BACKOFF),
-	Int64GetDatum(aggwin_max_backoff * USECS_PER_SEC)};
-
-	aggwin_emit_run(step->snapshot, "SELECT FROM aggwin.window AS w WHERE w.window_id = $1"
-					" AND clock_timestamp() < w.last_error_at + '1 microsecond'::interval"
-					" * least($3, greatest($2, extract(epoch FROM w.last_error_at - w.failing_since) * 1000000))",
-					SPI_OK_SELECT, lengthof(types), types, values, NULL);
-	return SPI_processed > 0;
-}
-
-static void
-record_failure(Snapshot snapshot, int32 window_id, const char *message)
-{
-	Oid			types[] = {INT4OID, TEXTOID};
-	Datum		values[] = {Int32GetDatum(window_id), CStringGetTextDatum(message)};
-
-	aggwin_emit_run(snapshot, "WITH failed AS (UPDATE aggwin.window AS w SET failures = w.failures + 1,"
-					" last_error_at = clock_timestamp(), failing_since = coalesce(w.failing_since, clock_timestamp())"
-					" WHERE w.window_id = $1 RETURNING w.window_id)"
-					" INSERT INTO aggwin.window_failure (window_id, error) SELECT f.window_id, $2 FROM failed AS f"
-					" ON CONFLICT (window_id) DO UPDATE SET error = excluded.error",
-					SPI_OK_INSERT, lengthof(types), types, values, NULL);
-}
-
-/* As SQL would write it, also where the window's row cannot be read as a whole. */
-static char *
-name_of_output(const Step *step, int32 window_id)
-{
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {Int32GetDatum(window_id)};
-
-	aggwin_emit_run(step->snapshot, "SELECT w.output::text FROM aggwin.window AS w WHERE w.window_id = $1",
-					SPI_OK_SELECT, 1, types, values, NULL);
-	return SPI_processed > 0 ? SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)
-		: psprintf("%d", window_id);
-}
-
-/* Publish what is due of one output, if it is there and may be. */
-static void
-close_output(void *arg)
-{
-	OutputCall *call = arg;
-	WindowRow  *window = aggwin_find_window(call->window_id);
-
-	if (window == NULL || window->paused ||
-		(OidIsValid(call->only_for) && !has_privs_of_role(call->only_for, window->owner)))
-		return;
-	aggwin_follow_owner(window);
-	aggwin_close_window(call->step, window);
-}
-
-/* The same for a worker, whom the error of one must not keep from the others. */
-static void
-try_output(OutputCall *call)
-{
-	Step	   *step = call->step;
-	Step		before = *step;
-	ErrorData  *error;
-
-	if (is_backing_off(step, call->window_id))
-		return;
-	error = aggwin_catch_all(close_output, call);
-	if (error == NULL)
-		return;
-	*step = before;
-	ereport(WARNING,
-			(errcode(error->sqlerrcode),
-			 errmsg("could not publish windows of %s: %s", name_of_output(step, call->window_id),
-					error->message)));
-	record_failure(step->snapshot, call->window_id, error->message);
-	step->wrote = true;
-}
-
-/*
- * Of a step that failed as a whole: all outputs over the rollup say so. In a
- * transaction of its own, connected to SPI.
- */
-void
-aggwin_windows_failed(int32 rollup_id, const char *message)
-{
-	Sandbox		saved;
-	ListCell   *lc;
-
-	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
-	foreach(lc, aggwin_windows_of(rollup_id))
-		record_failure(GetActiveSnapshot(), lfirst_oid(lc), message);
-	aggwin_sandbox_leave(&saved);
+	if (found)
+		hand_on(step, &late);
 }
 
 static void
@@ -310,8 +252,8 @@ store_seen(const Step *step)
 	 * snapshot takes for one that is done. What it writes from now on is not seen.
 	 */
 	aggwin_emit_run(step->snapshot, "UPDATE aggwin.tier AS t SET seen = " AGGWIN_SNAPSHOT_WITHOUT_ME ","
-					" watched = (SELECT max(w.closed_to) FROM aggwin.window AS w"
-					" WHERE w.rollup IN (" AGGWIN_VIEWS_OF("$1") "))"
+					" (watched, watched_keys) = (SELECT max(w.closed_to), coalesce(bool_or(w.touched_by IS NOT NULL), false)"
+					" FROM aggwin.window AS w WHERE w.rollup IN (" AGGWIN_VIEWS_OF("$1") "))"
 					" WHERE t.rollup_id = $1 AND t.level = 0",
 					SPI_OK_UPDATE, 1, types, values, NULL);
 }
@@ -332,12 +274,10 @@ commit_safely(void)
 static void
 run_step(Step *step, Source *source, Oid only_for)
 {
-	List	   *ids = aggwin_windows_of(step->rollup_id);
-	ListCell   *lc;
 	Sandbox		saved;
 
 	/* While the source's triggers are disabled, nobody tells of changes. */
-	if (ids == NIL || !aggwin_captures_everything(source->row.source, step->snapshot) ||
+	if (aggwin_windows_of(step->rollup_id) == NIL || !aggwin_captures_everything(source->row.source, step->snapshot) ||
 		!read_source(step, source))
 		return;
 	aggwin_sandbox_enter(&saved, source->owner, true);
@@ -345,15 +285,7 @@ run_step(Step *step, Source *source, Oid only_for)
 	read_watermark(step, source);
 	aggwin_sandbox_leave(&saved);
 	take_late_changes(step, source);
-	foreach(lc, ids)
-	{
-		OutputCall	call = {.step = step, .window_id = lfirst_oid(lc), .only_for = only_for};
-
-		if (OidIsValid(only_for))
-			close_output(&call);
-		else
-			try_output(&call);
-	}
+	aggwin_give_turns(step, only_for);
 	if (step->wrote)
 		store_seen(step);
 }
@@ -384,6 +316,7 @@ close_windows_of(int32 rollup_id, Oid only_for, int max_windows, bool *more)
 	PushActiveSnapshot(step.snapshot);
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, true);
 	aggwin_spi_connect();
+	steps++;
 	in_step = true;
 	PG_TRY();
 	{

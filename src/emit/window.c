@@ -113,7 +113,7 @@ aggwin_find_window(int32 window_id)
 							" " MICROSECONDS("grace") ", " MICROSECONDS("retention") ","
 							" " MICROSECONDS("idle_timeout") ", w.emit = 'changes', w.notify, w.paused,"
 							" w.from_first, w.first_end, w.closed_to, w.watermark, w.active_at,"
-							" w.latest_start, w.position, w.bucket, w.last_emission, w.revised_to"
+							" w.latest_start, w.position, w.bucket, w.last_emission, w.revised_to, w.touched_by IS NOT NULL"
 							" FROM aggwin.window AS w WHERE w.window_id = $1"
 							" AND (SELECT count(*) FROM pg_class AS c WHERE c.oid IN (w.output, w.rollup)) = 2",
 							INT4OID, Int32GetDatum(window_id)) == 0)
@@ -147,6 +147,7 @@ aggwin_find_window(int32 window_id)
 	row->bucket = get_attname(row->rollup, DatumGetInt16(column(21, &isnull)), false);
 	row->last_emission = time_column(22);
 	row->revised_to = time_column(23);
+	row->takes_turns = bool_column(24);
 	/* Whoever owns the output owns the window. */
 	row->owner = aggwin_relation_owner(row->output);
 	start = get_attnum(row->output, "window_start");

@@ -33,6 +33,7 @@ typedef struct WindowRow
 	bool		notify;
 	bool		paused;
 	bool		from_first;
+	bool		takes_turns;	/* a window each, with others that read the same */
 
 	/* how far it has come; DT_NOBEGIN for NULL */
 	TimestampTz first_end;

@@ -37,6 +37,31 @@ next_id(void)
 	return DatumGetInt32(aggwin_spi_value(1, &isnull));
 }
 
+/* Have the output's panes come from aggwin.series_panes(): a row a series, and shared. */
+static void
+share_panes(const PlanItem *item, Oid rollup)
+{
+	Oid			types[] = {OIDOID};
+	Datum		values[] = {ObjectIdGetDatum(item->output)};
+	bool		isnull;
+
+	/* Somebody may have added columns to the rollup. */
+	aggwin_spi_run_args("SELECT c.oid::regclass::text,"
+						" string_agg(CASE WHEN a.attname = ANY (k.names) THEN 'p.' || a.attname"
+						" ELSE format('NULL::%s AS %I', format_type(a.atttypid, a.atttypmod), a.attname) END, ', ' ORDER BY a.attnum),"
+						" string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', '"
+						" ORDER BY array_position(k.names, a.attname)) FILTER (WHERE a.attname = ANY (k.names))"
+						" FROM aggwin.window AS w JOIN pg_class AS c ON c.oid = to_regclass('aggwin._panes_' || w.window_id)"
+						" JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped"
+						" CROSS JOIN (SELECT '{bucket,series_id,nans,stats,percentiles,counter}'::name[] AS names) AS k"
+						" WHERE w.output = $1 GROUP BY c.oid",
+						SPI_OK_SELECT, lengthof(types), types, values, NULL);
+	aggwin_spi_run(psprintf("CREATE OR REPLACE VIEW %s AS SELECT %s FROM aggwin.series_panes(%d, %s::regclass) AS p (%s)",
+							TextDatumGetCString(aggwin_spi_value(1, &isnull)), TextDatumGetCString(aggwin_spi_value(2, &isnull)),
+							item->pipeline_id, quote_literal_cstr(aggwin_relation_name(rollup)),
+							TextDatumGetCString(aggwin_spi_value(3, &isnull))), SPI_OK_UTILITY);
+}
+
 static void
 create_output(PlanItem *item, const char *schema)
 {
@@ -57,6 +82,7 @@ create_output(PlanItem *item, const char *schema)
 	item->output = DatumGetObjectId(aggwin_spi_value(1, &isnull));
 	/* The trigger's function is nobody's but ours. */
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	share_panes(item, panes);
 	if (spec->rule.aggregation == PROM_SUM2)
 		aggwin_spi_run(psprintf("CREATE INDEX ON %s (result_id, window_end)", aggwin_relation_name(item->output)),
 					   SPI_OK_UTILITY);
@@ -71,19 +97,21 @@ static void
 insert_row(const PlanItem *item, const char *source, Oid caller)
 {
 	const PipelineSpec *spec = &item->spec;
-	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4OID, BOOLOID, OIDOID, INT4OID, OIDOID};
+	const char *read = spec->rule.selector.metric;
+	Oid			types[] = {INT4OID, TEXTOID, TEXTOID, TEXTOID, JSONBOID, INT4OID, INT4OID, BOOLOID, OIDOID, INT4OID, OIDOID, TEXTOID, TEXTOID};
 	Datum		values[] = {
 		Int32GetDatum(item->pipeline_id), CStringGetTextDatum(source), CStringGetTextDatum(spec->metric),
 		CStringGetTextDatum(spec->promql), spec->labels, Int32GetDatum(spec->max_series),
 		Int32GetDatum(spec->result_limit), BoolGetDatum(spec->paused), ObjectIdGetDatum(item->output),
-		Int32GetDatum(spec->place), ObjectIdGetDatum(caller)
+		Int32GetDatum(spec->place), ObjectIdGetDatum(caller), CStringGetTextDatum(aggwin_rule_reach(&spec->rule)),
+		read ? CStringGetTextDatum(aggwin_from_utf8(read)) : 0
 	};
 
 	aggwin_spi_run_args(psprintf("INSERT INTO aggwin.pipeline (pipeline_id, source, metric, promql, labels, max_series,"
-								 " result_limit, paused, output, place, owner, grace, retention)"
-								 " OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, %s, %s)",
+								 " result_limit, paused, output, place, owner, reach, reads, grace, retention)"
+								 " OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, %s, %s)",
 								 milliseconds(spec->grace), milliseconds(spec->retention)),
-						SPI_OK_INSERT, lengthof(types), types, values, NULL);
+						SPI_OK_INSERT, lengthof(types), types, values, read ? NULL : "            n");
 	aggwin_spi_run_args("INSERT INTO aggwin.metric AS m (metric, family, type, help, derived)"
 						" VALUES ($3, $3, $1, $4, true) ON CONFLICT (metric) DO UPDATE"
 						" SET type = excluded.type, help = excluded.help, derived = true",
@@ -122,10 +150,9 @@ begin_windows(const PlanItem *item)
 {
 	Oid			types[] = {INT4OID};
 	Datum		values[] = {Int32GetDatum(item->pipeline_id)};
-	Oid			window_types[] = {OIDOID, TIMESTAMPTZOID, INT8OID, BOOLOID};
-	Datum		window_values[] = {ObjectIdGetDatum(item->output), 0, Int64GetDatum(item->spec.rule.range),
-	BoolGetDatum(aggwin_rule_carries(&item->spec.rule))};
-	char		nulls[] = "    ";
+	Oid			window_types[] = {OIDOID, TIMESTAMPTZOID, INT8OID};
+	Datum		window_values[] = {ObjectIdGetDatum(item->output), 0, Int64GetDatum(item->spec.rule.range)};
+	char		nulls[] = "   ";
 	bool		isnull;
 	Sandbox		saved;
 
@@ -135,7 +162,8 @@ begin_windows(const PlanItem *item)
 	window_values[1] = aggwin_spi_value(1, &isnull);
 	nulls[1] = isnull ? 'n' : ' ';
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
-	aggwin_spi_run_args("UPDATE aggwin.window AS w SET origin = to_timestamp(0), carries = $4, from_first = true,"
+	aggwin_spi_run_args("UPDATE aggwin.window AS w SET origin = to_timestamp(0), from_first = true,"
+						" touched_by = 'aggwin.pipelines_touched',"
 						" closed_to = t.ts, first_end = '0001-01-01 00:00Z'"
 						" FROM (SELECT date_bin($3 * '1 millisecond'::interval, $2, to_timestamp(0)) AS ts) AS t"
 						" WHERE w.output = $1", SPI_OK_UPDATE, lengthof(window_types), window_types, window_values, nulls);

@@ -9,6 +9,20 @@ CREATE FUNCTION aggwin.total_before(pipeline_id integer, result_id bigint, windo
 	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_total_before';
 COMMENT ON FUNCTION aggwin.total_before(integer, bigint, timestamptz) IS 'private: what a running sum had come to before a window';
 
+CREATE FUNCTION aggwin.pipelines_touched(
+	spans tstzrange[], changes bigint[], keys text[],
+	OUT output regclass, OUT span tstzrange, OUT changes bigint
+) RETURNS SETOF record
+	LANGUAGE C STABLE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_pipelines_touched';
+COMMENT ON FUNCTION aggwin.pipelines_touched(tstzrange[], bigint[], text[]) IS
+	'private: of late samples, which windows of which pipelines they change';
+REVOKE ALL ON FUNCTION aggwin.pipelines_touched(tstzrange[], bigint[], text[]) FROM PUBLIC;
+
+CREATE FUNCTION aggwin.series_panes(pipeline_id integer, rollup regclass) RETURNS SETOF record
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE ROWS 10000 AS 'MODULE_PATHNAME', 'aggwin_series_panes';
+COMMENT ON FUNCTION aggwin.series_panes(integer, regclass) IS
+	'private: what a rollup has of the series that a pipeline reads, in the window that is being computed';
+
 CREATE FUNCTION aggwin.write_results() RETURNS trigger
 	LANGUAGE C AS 'MODULE_PATHNAME', 'aggwin_write_results';
 COMMENT ON FUNCTION aggwin.write_results() IS 'private: trigger that writes the results of a pipeline as samples';

@@ -3,8 +3,7 @@
  *
  * From the inside out, each a step of SQL:
  *
- *		panes		what the rollup has of each series that is read, in the window
- *		series		the function: a value for each series
+ *		series		the function: a value for each series, of its panes
  *		groups		the aggregation: a value for each result (and bound of a histogram)
  *		results		histogram_quantile, topk: what is left of them
  *
@@ -22,26 +21,24 @@
 #include "utils/builtins.h"
 #include "utils/float.h"
 
-/* The last value before the window, of a series "x". */
-#define VALUE_BEFORE "SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = x.series_id" \
-	" AND p.ts < aggwin.current_window_start() AND abs(p.value) < 1e300 ORDER BY p.ts DESC LIMIT 1"
+/* Of a series' panes "x": how much it has increased since the last value before the window. */
+#define INCREASE "coalesce(aggwin.increase(x.counter), 0)"
 
-/* The increase since that value, b.value; whatever stands for a series without one. */
-#define INCREASE(without) "coalesce(aggwin.increase(x.counter), 0) + CASE" \
-	" WHEN b.value IS NULL THEN " without \
-	" WHEN aggwin.first_val(x.counter) < b.value THEN aggwin.first_val(x.counter)" \
-	" ELSE aggwin.first_val(x.counter) - b.value END"
+/* What it begins with, if there is no such value. */
+#define BEGINNING "CASE WHEN aggwin.first_time(x.counter) >= aggwin.current_window_start()" \
+	" THEN aggwin.first_val(x.counter) ELSE 0 END"
 
 #define SUM "CASE WHEN x.nans > 0 THEN 'NaN' ELSE " AGGWIN_SUM_OF("x.stats") " END"
 #define LARGEST "greatest(abs(aggwin.min_val(x.stats)), abs(aggwin.max_val(x.stats)))"
 #define COUNT "(coalesce(aggwin.num_vals(x.stats), 0) + x.nans)::float8"
 
-/* Does a late sample change windows after its own? */
-bool
-aggwin_rule_carries(const PromRule *rule)
+/* Which windows a late sample changes, as aggwin.pipeline says it (touched.c). */
+const char *
+aggwin_rule_reach(const PromRule *rule)
 {
-	return rule->aggregation == PROM_SUM2 || rule->function == PROM_INCREASE ||
-		rule->function == PROM_RATE;
+	if (rule->aggregation == PROM_SUM2)
+		return "later";
+	return rule->function == PROM_INCREASE || rule->function == PROM_RATE ? "next" : "own";
 }
 
 static char *
@@ -50,7 +47,7 @@ number(double value)
 	return psprintf("'%s'::float8", float8out_internal(value));
 }
 
-/* The value of a series' panes "x", with "b" where the rule carries; NULL: none. */
+/* The value of a series' panes "x"; NULL: none. */
 static char *
 series_value(const PromRule *rule)
 {
@@ -58,12 +55,12 @@ series_value(const PromRule *rule)
 	{
 		case PROM_SAMPLES:
 			return pstrdup(rule->aggregation == PROM_SUM2
-						   ? "CASE WHEN x.counter IS NOT NULL THEN " INCREASE("aggwin.first_val(x.counter)") " END"
+						   ? "CASE WHEN x.counter IS NOT NULL THEN " BEGINNING " + " INCREASE " END"
 						   : SUM);
 		case PROM_INCREASE:
-			return pstrdup("CASE WHEN x.counter IS NOT NULL THEN " INCREASE("0") " END");
+			return pstrdup("CASE WHEN x.counter IS NOT NULL THEN " INCREASE " END");
 		case PROM_RATE:
-			return psprintf("CASE WHEN x.counter IS NOT NULL THEN (" INCREASE("0") ") / %s END",
+			return psprintf("CASE WHEN x.counter IS NOT NULL THEN " INCREASE " / %s END",
 							number(rule->range / 1000.0));
 		case PROM_SUM_OVER_TIME:
 			return pstrdup(SUM);
@@ -83,9 +80,11 @@ series_value(const PromRule *rule)
 			return psprintf("coalesce(aggwin.percentile(x.percentiles, %s), 'NaN')",
 							number(rule->function_fraction));
 		case PROM_LAST_OVER_TIME:
-			return pstrdup("(SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = x.series_id"
-						   " AND p.ts >= aggwin.current_window_start() AND p.ts < aggwin.current_window_end()"
-						   " AND NOT aggwin.is_stale(p.value) ORDER BY p.ts DESC LIMIT 1)");
+			/* Counters have neither NaN nor what is too large for them. */
+			return pstrdup("CASE WHEN x.nans = 0 AND " LARGEST " < 1e300 THEN aggwin.last_val(x.counter) ELSE"
+						   " (SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = x.series_id"
+						   " AND p.ts >= (SELECT aggwin.current_window_start()) AND p.ts < (SELECT aggwin.current_window_end())"
+						   " AND NOT aggwin.is_stale(p.value) ORDER BY p.ts DESC LIMIT 1) END");
 	}
 	return NULL;
 }
@@ -151,8 +150,8 @@ append_top(StringInfo s, const PromRule *rule, const char *from)
 }
 
 /*
- * The rows of a window: result_id and value. view is one of a rollup of all series, as
- * create_metric_rollup() makes them.
+ * The rows of a window: result_id and value. view has a row for each series, as
+ * aggwin.series_panes() gives them.
  */
 char *
 aggwin_pipeline_query(int32 pipeline_id, const PromRule *rule, const char *view)
@@ -162,16 +161,9 @@ aggwin_pipeline_query(int32 pipeline_id, const PromRule *rule, const char *view)
 	StringInfoData s;
 
 	initStringInfo(&s);
-	appendStringInfo(&s, "WITH panes AS (SELECT r.series_id, sum(r.nans)::bigint AS nans, aggwin.merge(r.stats) AS stats,"
-					 " aggwin.merge(r.percentiles) AS percentiles, aggwin.merge(r.counter) AS counter"
-					 " FROM %2$s AS r WHERE r.series_id = ANY (ARRAY(SELECT p.series_id"
-					 " FROM aggwin.pipeline_series AS p WHERE p.pipeline_id = %1$d)) GROUP BY r.series_id)",
-					 pipeline_id, view);
-	appendStringInfo(&s, ", series AS (SELECT m.result_id, m.le, %s AS value, %s AS weight, x.percentiles"
-					 " FROM panes AS x JOIN aggwin.pipeline_series AS m ON m.pipeline_id = %d AND m.series_id = x.series_id",
-					 series_value(rule), COUNT, pipeline_id);
-	if (aggwin_rule_carries(rule))
-		appendStringInfoString(&s, " LEFT JOIN LATERAL (" VALUE_BEFORE ") AS b ON true");
+	appendStringInfo(&s, "WITH series AS (SELECT m.result_id, m.le, %s AS value, %s AS weight, x.percentiles"
+					 " FROM %s AS x JOIN aggwin.pipeline_series AS m ON m.pipeline_id = %d AND m.series_id = x.series_id",
+					 series_value(rule), COUNT, view, pipeline_id);
 	appendStringInfo(&s, "), groups AS (SELECT v.result_id%s, %s AS value FROM series AS v"
 					 " WHERE v.value IS NOT NULL GROUP BY v.result_id%s)",
 					 bounded ? ", v.le" : "", group_value(pipeline_id, rule), bounded ? ", v.le" : "");

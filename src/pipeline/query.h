@@ -9,6 +9,6 @@
 #include "promql/rule.h"
 
 extern char *aggwin_pipeline_query(int32 pipeline_id, const PromRule *rule, const char *view);
-extern bool aggwin_rule_carries(const PromRule *rule);
+extern const char *aggwin_rule_reach(const PromRule *rule);
 
 #endif							/* AGGWIN_PIPELINE_QUERY_H */

@@ -10,7 +10,6 @@
 #include "mb/pg_wchar.h"
 #include "metrics/tables.h"
 #include "promql/parse.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 
 /* Read a rule that has been applied. That it can be read has been checked then. */
@@ -29,22 +28,6 @@ aggwin_read_rule(const char *promql, PromRule *rule)
 				 errhint("Apply its rules again.")));
 }
 
-/* Is a name among those of an array? */
-static bool
-is_among(const char *name, Datum array)
-{
-	Datum	   *elements;
-	int			count;
-
-	deconstruct_array(DatumGetArrayTypeP(array), TEXTOID, -1, false, TYPALIGN_INT, &elements, NULL, &count);
-	for (int i = 0; i < count; i++)
-	{
-		if (strcmp(TextDatumGetCString(elements[i]), name) == 0)
-			return true;
-	}
-	return false;
-}
-
 /*
  * The pipelines that may read series of some metrics (text[]), whatever the isolation
  * level; connected to SPI, as who may read them.
@@ -53,12 +36,14 @@ List *
 aggwin_pipelines_reading(Datum metrics)
 {
 	static SPIPlanPtr plan = NULL;
+	Oid			types[] = {TEXTARRAYOID};
 	List	   *pipelines = NIL;
 	SPITupleTable *table;
 	uint64		count;
 
 	aggwin_run_latest(&plan, "SELECT p.pipeline_id, p.metric, p.labels, p.max_series, p.promql"
-					  " FROM aggwin.pipeline AS p ORDER BY p.pipeline_id", SPI_OK_SELECT, 0, NULL, NULL);
+					  " FROM aggwin.pipeline AS p WHERE p.reads IS NULL OR p.reads = ANY ($1) ORDER BY p.pipeline_id",
+					  SPI_OK_SELECT, lengthof(types), types, &metrics);
 	table = SPI_tuptable;
 	count = SPI_processed;
 	for (uint64 i = 0; i < count; i++)
@@ -69,8 +54,6 @@ aggwin_pipelines_reading(Datum metrics)
 		bool		isnull;
 
 		aggwin_read_rule(SPI_getvalue(row, desc, 5), &pipeline->rule);
-		if (pipeline->rule.selector.metric != NULL && !is_among(pipeline->rule.selector.metric, metrics))
-			continue;
 		pipeline->pipeline_id = DatumGetInt32(SPI_getbinval(row, desc, 1, &isnull));
 		pipeline->metric = SPI_getbinval(row, desc, 2, &isnull);
 		pipeline->labels = SPI_getbinval(row, desc, 3, &isnull);

@@ -16,6 +16,7 @@
 #include "fmgr.h"
 #include "metrics/days.h"
 #include "metrics/tables.h"
+#include "pipeline/series_panes.h"
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
@@ -108,6 +109,7 @@ aggwin_write_results(PG_FUNCTION_ARGS)
 	if (!isnull)
 	{
 		count = DatumGetInt64(aggwin_spi_value(2, &isnull));
+		aggwin_forget_series_panes(end);
 		if (count_results(pg_strtoint32(trigger->tg_trigger->tgargs[0]), end, count))
 			write_results(&tables, end);
 	}

@@ -33,6 +33,8 @@ static const char *const creation[] = {
 	" result_limit integer NOT NULL,"
 	" paused boolean NOT NULL,"
 	" output regclass NOT NULL,"
+	" reads text,"
+	" reach text NOT NULL CHECK (reach IN ('own', 'next', 'later')),"
 	" hour timestamptz,"
 	" results bigint NOT NULL DEFAULT 0,"
 	" skipped bigint NOT NULL DEFAULT 0,"
@@ -46,6 +48,8 @@ static const char *const creation[] = {
 	"COMMENT ON COLUMN aggwin.pipeline.metric IS 'the name of its results'",
 	"COMMENT ON COLUMN aggwin.pipeline.place IS 'where it stands in its rules'",
 	"COMMENT ON COLUMN aggwin.pipeline.output IS 'the window output that its results come from'",
+	"COMMENT ON COLUMN aggwin.pipeline.reads IS 'the metric that it reads; NULL: of any name'",
+	"COMMENT ON COLUMN aggwin.pipeline.reach IS 'windows that a late sample changes: its own; that of the series'' next sample, too; all later ones, too'",
 	"COMMENT ON COLUMN aggwin.pipeline.hour IS 'the hour of event time that results are counted in'",
 	"COMMENT ON COLUMN aggwin.pipeline.results IS 'how many were written in that hour'",
 	"COMMENT ON COLUMN aggwin.pipeline.skipped IS 'results that result_limit kept from being written'",

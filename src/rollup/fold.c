@@ -91,7 +91,7 @@ read_folded(Fold *fold, int level)
 	bool		isnull;
 
 	aggwin_fold_run(fold, "SELECT ARRAY(SELECT pg_snapshot_xip(b.folded)), pg_snapshot_xmax(b.folded), b.watermark,"
-					" b.watched, coalesce(b.seen, '1:1:')"
+					" b.watched, coalesce(b.seen, '1:1:'), b.watched_keys"
 					" FROM aggwin.tier AS b JOIN aggwin.tier AS t USING (rollup_id)"
 					" WHERE b.rollup_id = $1 AND b.level = 0 AND t.level = $2",
 					SPI_OK_SELECT, 2, types, values, NULL);
@@ -106,6 +106,7 @@ read_folded(Fold *fold, int level)
 	if (isnull)
 		fold->watched = 0;
 	fold->seen = aggwin_spi_value(5, &isnull);
+	fold->watched_keys = DatumGetBool(aggwin_spi_value(6, &isnull));
 	return true;
 }
 

@@ -46,8 +46,10 @@ typedef struct Fold
 	const char *repair_error;	/* the last one, NULL if no repair has failed */
 	Datum		watched;		/* 0 if nobody does, see watch.c */
 	Datum		seen;
-	Datum		touched;		/* spans before watched, and changes in each */
+	bool		watched_keys;
+	Datum		touched;		/* spans before watched, and changes in each, of which key */
 	Datum		changes;
+	Datum		keys;
 
 	/* of the level being folded */
 	int			level;

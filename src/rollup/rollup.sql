@@ -50,6 +50,7 @@ CREATE TABLE aggwin.tier (
 	last_error_at timestamptz,
 	watched timestamptz,
 	seen pg_snapshot,
+	watched_keys boolean NOT NULL DEFAULT false,
 	PRIMARY KEY (rollup_id, level),
 	-- the relations and the snapshot of the base: aggwin.rollup, folded
 	CHECK ((level > 0) = (view IS NOT NULL AND state IS NOT NULL AND delta IS NOT NULL)),
@@ -62,14 +63,17 @@ GRANT SELECT ON aggwin.tier TO PUBLIC;
 
 COMMENT ON COLUMN aggwin.tier.watched IS 'base: earlier buckets have been published, so folds tell of changes in them';
 COMMENT ON COLUMN aggwin.tier.seen IS 'base: what had been captured when they were';
+COMMENT ON COLUMN aggwin.tier.watched_keys IS 'base: folds tell also of which first key the changes are';
 
 CREATE TABLE aggwin.touched (
 	rollup_id integer NOT NULL,
 	span tstzrange NOT NULL,
-	changes bigint NOT NULL
+	changes bigint NOT NULL,
+	key text
 );
 CREATE INDEX touched_rollup_id_idx ON aggwin.touched (rollup_id);
 COMMENT ON TABLE aggwin.touched IS 'event time before aggwin.tier.watched in which a fold has changed something since, until that is looked at';
+COMMENT ON COLUMN aggwin.touched.key IS 'what has changed has this first key; NULL: it may have any';
 GRANT SELECT ON aggwin.touched TO PUBLIC;
 
 CREATE TABLE aggwin.failure (

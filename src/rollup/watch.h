@@ -8,6 +8,7 @@
 
 #include "rollup/tier.h"
 
-extern char *aggwin_sql_touched_behind(const TimeType *time, const RollupNames *names);
+extern char *aggwin_sql_touched_behind(const TimeType *time, const RollupNames *names,
+									   bool by_key);
 
 #endif							/* AGGWIN_WATCH_H */
