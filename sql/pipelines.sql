@@ -115,6 +115,16 @@ SELECT ts, value FROM results('y_total', 100);
 SELECT count(*) FROM aggwin.apply_pipelines('[]', source => 'y');
 SELECT action, reason FROM aggwin.apply_pipelines('- {promql: "sum by (host) (x[1m])", as: few, max_series: 20}', source => 'limits');
 SELECT "as", series_in, series_out, refused_series FROM aggwin.pipelines WHERE source = 'limits';
+-- now it reads more, and windows that are closed have that, too
+SELECT count(DISTINCT labels) FROM results('few', 1000);
+SELECT aggwin.close_windows() > 0 AS corrected;
+SELECT count(*) FROM (SELECT labels, ts, value FROM results('limited', 1000) EXCEPT SELECT labels, ts, value FROM results('few', 1000)) AS d;
+SELECT count(DISTINCT labels) FROM results('few', 1000);
+
+-- What results are is not for scrapes to say, and they stay while a pipeline makes them.
+SELECT aggwin.ingest_text(E'# TYPE few counter\n# HELP few no\nother 1 1772359200000\n');
+SELECT type, help FROM aggwin.metric WHERE metric = 'few';
+DELETE FROM aggwin.series WHERE metric = 'few';
 
 -- Nothing is added up that nobody aggregates.
 SELECT count(*) FROM aggwin.apply_pipelines('- {promql: "count_over_time({__name__=~\"d_sum|d_count\"}[1m])", as: counted}

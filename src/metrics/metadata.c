@@ -4,7 +4,7 @@
  * They belong to the names that samples have: of a histogram's family "d" these
  * are d_bucket, d_count and d_sum. What was said last counts, and what is not said
  * stays. A type that changes to another is counted and logged, since answers that
- * span the change mix both.
+ * span the change mix both. What pipelines write is what they say it is.
  *
  * Locking: only where something is new or differs is the creation lock taken
  * (tables.c); scrapes repeat themselves.
@@ -41,7 +41,7 @@ make_arrays(const Metadata *metadata, int count, Datum *arrays)
 
 #define SAID " FROM unnest($1, $2, $3, $4, $5) AS k(metric, family, type, help, unit)"
 #define DIFFERS \
-	" (m.family, m.type, m.help, m.unit) IS DISTINCT FROM" \
+	" NOT m.derived AND (m.family, m.type, m.help, m.unit) IS DISTINCT FROM" \
 	" (k.family, coalesce(k.type, m.type), coalesce(k.help, m.help), coalesce(k.unit, m.unit))"
 
 static bool

@@ -206,10 +206,44 @@ drop(const PlanItem *item)
 								quote_literal_cstr(aggwin_relation_name(item->output))), SPI_OK_SELECT);
 }
 
-/* Options that are changed without computing anything anew. */
+/* The series that it reads. */
+static Datum
+mapped_series(const PlanItem *item)
+{
+	bool		isnull;
+
+	aggwin_spi_run(psprintf("SELECT coalesce(array_agg(m.series_id), '{}') FROM aggwin.pipeline_series AS m"
+							" WHERE m.pipeline_id = %d", item->pipeline_id), SPI_OK_SELECT);
+	return aggwin_spi_value(1, &isnull);
+}
+
+/* Series that it reads from now on: to its windows, all samples of theirs are late. */
+static void
+touch_new_series(const PlanItem *item, Datum known)
+{
+	Oid			types[] = {INT4OID, INT8ARRAYOID};
+	Datum		values[] = {Int32GetDatum(item->pipeline_id), known};
+	Sandbox		saved;
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_spi_run_args("INSERT INTO aggwin.touched (rollup_id, span, changes, key)"
+						" SELECT r.rollup_id, tstzrange(f.ts, NULL), 0, m.series_id"
+						" FROM aggwin.pipeline AS p JOIN aggwin.pipeline_series AS m USING (pipeline_id)"
+						" JOIN aggwin.window AS w ON w.output = p.output"
+						" JOIN aggwin.rollup AS r ON w.rollup = r.view OR EXISTS ("
+						"SELECT FROM aggwin.tier AS t WHERE t.rollup_id = r.rollup_id AND t.view = w.rollup)"
+						" CROSS JOIN LATERAL (SELECT s.ts FROM aggwin.samples AS s WHERE s.series_id = m.series_id"
+						" ORDER BY s.ts LIMIT 1) AS f"
+						" WHERE p.pipeline_id = $1 AND m.series_id <> ALL ($2)",
+						SPI_OK_INSERT, lengthof(types), types, values, NULL);
+	aggwin_sandbox_leave(&saved);
+}
+
+/* Options that are changed without computing everything anew. */
 static void
 alter(const PlanItem *item)
 {
+	Datum		known = mapped_series(item);
 	const PipelineSpec *spec = &item->spec;
 	Oid			types[] = {INT4OID, INT4OID, INT4OID, BOOLOID};
 	Datum		values[] = {Int32GetDatum(item->pipeline_id), Int32GetDatum(spec->max_series),
@@ -227,6 +261,7 @@ alter(const PlanItem *item)
 							milliseconds(spec->grace), milliseconds(spec->retention)), SPI_OK_SELECT);
 	set_paused(item);
 	map_all(item);
+	touch_new_series(item, known);
 }
 
 static void

@@ -59,7 +59,7 @@ static const char *const creation[] = {
 	"CREATE TABLE aggwin.pipeline_series ("
 	" pipeline_id integer NOT NULL REFERENCES aggwin.pipeline ON DELETE CASCADE,"
 	" series_id bigint NOT NULL REFERENCES aggwin.series ON DELETE CASCADE,"
-	" result_id bigint NOT NULL REFERENCES aggwin.series ON DELETE CASCADE,"
+	" result_id bigint NOT NULL REFERENCES aggwin.series,"
 	" le double precision,"
 	" PRIMARY KEY (pipeline_id, series_id)"
 	")",
