@@ -56,6 +56,8 @@ my %cost;
 for my $count (0, 1, 2, PIPELINES)
 {
 	$psql->ask('SELECT count(*) FROM aggwin.apply_pipelines($$' . (rules($count) || '[]') . '$$)');
+	# Time goes as samples say, not by the clock.
+	$psql->ask(q{SELECT count(aggwin.alter_window(output, idle_timeout => '1 year')) FROM aggwin.pipelines}) if $count > 0;
 	$psql->ask('SELECT aggwin.close_windows()');
 	my @rounds;
 
