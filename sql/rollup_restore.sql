@@ -148,7 +148,7 @@ SELECT command, g.* FROM (VALUES
 	('TRUNCATE aggwin._invalid_2000'),
 	('DELETE FROM aggwin._invalid_2000'),
 	('UPDATE aggwin._invalid_2000 SET spans = ''{}'''),
-	('INSERT INTO aggwin._invalid_2000 VALUES (''i'', 0, ''{(,)}'', true, NULL, NULL, now(), pg_current_xact_id())')) AS c (command),
+	('INSERT INTO aggwin._invalid_2000 VALUES (''i'', 0, ''{(,)}'', true, NULL, NULL, NULL, now(), pg_current_xact_id())')) AS c (command),
 	guarded(command) AS g;
 -- Restores of data disable all triggers of a table first.
 BEGIN;

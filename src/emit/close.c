@@ -358,11 +358,12 @@ revise_between(Closing *closing, const DirtyEnds *ends, TimestampTz after, Times
 			if (step->max_now > 0 && (*count)++ == step->max_now)
 				return false;
 			closing->publisher.from = rows_of(closing, end, true);
-			window->revised_to = end;
 			if (aggwin_publish_revision(&closing->publisher, end))
 				end += window->period;
 			else
 				end = next_to_revise(closing, end);
+			/* All before that one are done. */
+			window->revised_to = end == DT_NOEND ? last : end - window->period;
 			closing->wrote = true;
 		}
 	}

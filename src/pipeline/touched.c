@@ -29,7 +29,8 @@ PG_FUNCTION_INFO_V1(aggwin_pipelines_touched);
 	" UNION ALL SELECT p.output, CASE p.reach WHEN 'own' THEN 'own' ELSE 'later' END, l.span, l.changes, NULL" \
 	" FROM late AS l CROSS JOIN aggwin.pipeline AS p WHERE l.series_id IS NULL" \
 	"), ends AS MATERIALIZED (SELECT DISTINCT o.output, o.series_id," \
-	" date_bin(w.size, upper(o.span), to_timestamp(0)) + w.size AS ts" \
+	" date_bin(w.size, upper(o.span) - CASE WHEN upper_inc(o.span) THEN '0' ELSE '1 microsecond' END::interval," \
+	" to_timestamp(0)) + w.size AS ts" \
 	" FROM own AS o JOIN aggwin.window AS w ON w.output = o.output WHERE o.reach = 'next'" \
 	"), next AS (SELECT e.series_id, e.ts AS after, n.ts FROM (SELECT DISTINCT e.series_id, e.ts FROM ends AS e) AS e" \
 	" CROSS JOIN LATERAL (SELECT s.ts FROM aggwin.samples AS s WHERE s.series_id = e.series_id" \

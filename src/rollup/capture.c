@@ -198,7 +198,7 @@ invalidate(RollupCapture *rollup, TriggerData *trigger, bool failed,
 		aggwin_invalid_write_all_for(rollup->row.invalid, error);
 	else if (touched->buckets > 0)
 		aggwin_invalid_write(rollup->row.invalid, touched->type, touched->spans,
-							 touched->nulls, &touched->buckets, error);
+							 touched->nulls, &touched->buckets, touched->keys, error);
 }
 
 /* Events ------------------------------------------------------------------ */

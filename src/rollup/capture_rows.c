@@ -344,6 +344,8 @@ aggwin_find_touched(RollupCapture *rollup, TriggerData *trigger, bool filtered,
 	touched->spans = PointerGetDatum(PG_DETOAST_DATUM_COPY(aggwin_spi_value(1, &isnull)));
 	touched->nulls = DatumGetBool(aggwin_spi_value(2, &isnull));
 	touched->buckets = DatumGetInt64(aggwin_spi_value(3, &isnull));
+	touched->keys = aggwin_spi_value(4, &isnull);
+	touched->keys = isnull ? 0 : PointerGetDatum(PG_DETOAST_DATUM_COPY(touched->keys));
 	MemoryContextSwitchTo(spi_context);
 	aggwin_spi_finish();
 	aggwin_sandbox_leave(&saved);

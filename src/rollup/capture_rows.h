@@ -26,6 +26,7 @@ typedef struct TouchedSpans
 	Datum		spans;
 	bool		nulls;
 	int64		buckets;
+	Datum		keys;			/* text[]: first keys of all rows, 0 if they are not known */
 } TouchedSpans;
 
 extern DeltaWriter *aggwin_begin_deltas(RollupCapture *rollup);

@@ -108,6 +108,7 @@ enum
 	Anum_invalid_nulls,
 	Anum_invalid_buckets,
 	Anum_invalid_error,
+	Anum_invalid_keys,
 	Anum_invalid_captured_at,
 	Anum_invalid_xid,
 	Natts_invalid = Anum_invalid_xid
@@ -467,14 +468,15 @@ aggwin_delta_end(DeltaWriter *writer, bool write)
 
 /*
  * Make spans of the base invalid, a value of a multirange type. buckets is NULL
- * when nobody has counted: everything. error says why, unless it is NULL: rows
+ * when nobody has counted: everything. keys (text[]) are the first keys of all rows
+ * that have changed, 0 if they are not known. error says why, unless it is NULL: rows
  * have changed.
  */
 void
 aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
-					 const int64 *buckets, const char *error)
+					 const int64 *buckets, Datum keys, const char *error)
 {
-	Oid			types[Natts_invalid] = {CHAROID, INT2OID, spans_type, BOOLOID, INT8OID, TEXTOID, TIMESTAMPTZOID, XID8OID};
+	Oid			types[Natts_invalid] = {CHAROID, INT2OID, spans_type, BOOLOID, INT8OID, TEXTOID, TEXTARRAYOID, TIMESTAMPTZOID, XID8OID};
 	Appender	to;
 	TupleTableSlot *slot;
 
@@ -494,6 +496,8 @@ aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans, bool nulls,
 		slot->tts_values[Anum_invalid_error - 1] = CStringGetTextDatum(error);
 	else
 		slot->tts_isnull[Anum_invalid_error - 1] = true;
+	slot->tts_values[Anum_invalid_keys - 1] = keys;
+	slot->tts_isnull[Anum_invalid_keys - 1] = keys == 0;
 	slot->tts_values[Anum_invalid_captured_at - 1] = to.now;
 	slot->tts_values[Anum_invalid_xid - 1] = to.xid;
 	ExecStoreVirtualTuple(slot);
@@ -516,7 +520,7 @@ aggwin_invalid_write_all_for(Oid invalid, const char *error)
 	getTypeInputInfo(type, &input, &ioparam);
 	aggwin_invalid_write(invalid, type,
 						 OidInputFunctionCall(input, pstrdup("{(,)}"), ioparam, -1),
-						 true, NULL, error);
+						 true, NULL, 0, error);
 }
 
 void

@@ -26,7 +26,7 @@ extern void aggwin_delta_check_key(DeltaWriter *writer, const Datum *values,
 extern void aggwin_delta_end(DeltaWriter *writer, bool write);
 
 extern void aggwin_invalid_write(Oid invalid, Oid spans_type, Datum spans,
-								 bool nulls, const int64 *buckets, const char *error);
+								 bool nulls, const int64 *buckets, Datum keys, const char *error);
 extern void aggwin_invalid_write_all(Oid invalid);
 extern void aggwin_invalid_write_all_for(Oid invalid, const char *error);
 

@@ -350,7 +350,7 @@ aggwin_invalidate(PG_FUNCTION_ARGS)
 	spans = aggwin_spi_value(1, &isnull);
 	if (!isnull)
 		aggwin_invalid_write(row.invalid, SPI_gettypeid(SPI_tuptable->tupdesc, 1), spans,
-							 nulls[0] == 'n' && nulls[1] == 'n', NULL, NULL);
+							 nulls[0] == 'n' && nulls[1] == 'n', NULL, 0, NULL);
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();
 	PG_RETURN_VOID();

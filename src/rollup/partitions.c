@@ -229,7 +229,7 @@ invalidate_fresh(const RollupRow *row, const RollupSpec *spec, List *fresh)
 	if (spans == 0)
 		aggwin_invalid_write_all(row->invalid);
 	else
-		aggwin_invalid_write(row->invalid, spans_type, spans, nulls, NULL, NULL);
+		aggwin_invalid_write(row->invalid, spans_type, spans, nulls, NULL, 0, NULL);
 }
 
 /*
@@ -494,7 +494,7 @@ aggwin_capture_truncate(const RollupRow *row, const RollupSpec *spec, Oid table)
 		aggwin_spi_run(psprintf("SELECT %s", aggwin_sql_partition_spans(spec, time.spans)),
 					   SPI_OK_SELECT);
 		aggwin_invalid_write(row->invalid, SPI_gettypeid(SPI_tuptable->tupdesc, 1),
-							 aggwin_spi_value(1, &isnull), time.nulls, NULL, NULL);
+							 aggwin_spi_value(1, &isnull), time.nulls, NULL, 0, NULL);
 		aggwin_spi_finish();
 	}
 	aggwin_sandbox_leave(&saved);

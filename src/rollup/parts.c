@@ -164,7 +164,7 @@ aggwin_create_tables(RollupRow *row, const RollupSpec *spec, const char *state_c
 				   SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", delta), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE TABLE aggwin.%s (kind \"char\" NOT NULL, level smallint NOT NULL,"
-							" spans %s NOT NULL, nulls boolean NOT NULL, buckets bigint, error text,"
+							" spans %s NOT NULL, nulls boolean NOT NULL, buckets bigint, error text, keys text[],"
 							" captured_at timestamptz NOT NULL, xid xid8 NOT NULL) WITH (" CHURN ")",
 							invalid, spec->time->multirange), SPI_OK_UTILITY);
 	aggwin_spi_run(psprintf("CREATE INDEX ON aggwin.%s (xid)", invalid), SPI_OK_UTILITY);

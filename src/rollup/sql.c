@@ -19,7 +19,9 @@
 
 #include "rollup/sql.h"
 
+#include "catalog/pg_type.h"
 #include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
 
 static char *
 call_for_bucket(const char *function, const RollupSpec *spec, const Tier *tier,
@@ -294,29 +296,46 @@ aggwin_sql_bucket_span(const RollupSpec *spec, const Tier *tier, const char *buc
 					spec->time->range, bucket, end);
 }
 
+/* Is the first key a number, of which a statement's rows may have few? */
+static bool
+has_countable_key(const RollupSpec *spec)
+{
+	Oid			type = list_length(spec->keys) > 1 ? exprType(lsecond(spec->keys)) : InvalidOid;
+
+	return type == INT8OID || type == INT4OID || type == INT2OID;
+}
+
+/* More first keys than that are not remembered. */
+#define MAX_KEYS "100"
+
 /*
- * The spans, the NULL flag and the number of buckets that a statement touched;
- * filtered: by rows that fulfil WHERE.
+ * The spans, the NULL flag and the number of buckets that a statement touched, and
+ * the first keys of its rows if there are few; filtered: by rows that fulfil WHERE.
  */
 char *
 aggwin_sql_touched(const RollupSpec *spec, bool old_rows, bool new_rows, bool filtered)
 {
-	StringInfoData buckets;
-	const char *bucket = linitial(spec->key_texts);
+	StringInfoData rows;
+	bool		keyed = filtered && has_countable_key(spec);
+	char	   *columns = psprintf("%s AS bucket%s", (char *) linitial(spec->key_texts),
+								   keyed ? psprintf(", %s AS key", (char *) lsecond(spec->key_texts)) : "");
 	const char *where = filtered && spec->where ? spec->where : "true";
 
-	initStringInfo(&buckets);
+	initStringInfo(&rows);
 	if (old_rows)
-		appendStringInfo(&buckets, "SELECT %s AS bucket FROM %s AS e WHERE %s",
-						 bucket, AGGWIN_OLD_ROWS, where);
+		appendStringInfo(&rows, "SELECT %s FROM %s AS e WHERE %s", columns, AGGWIN_OLD_ROWS, where);
 	if (old_rows && new_rows)
-		appendStringInfoString(&buckets, " UNION ");
+		appendStringInfoString(&rows, " UNION ");
 	if (new_rows)
-		appendStringInfo(&buckets, "SELECT %s AS bucket FROM %s AS e WHERE %s",
-						 bucket, AGGWIN_NEW_ROWS, where);
+		appendStringInfo(&rows, "SELECT %s FROM %s AS e WHERE %s", columns, AGGWIN_NEW_ROWS, where);
 
-	return psprintf("SELECT coalesce(range_agg(%s) FILTER (WHERE b.bucket IS NOT NULL), '{}'),"
-					" coalesce(bool_or(b.bucket IS NULL), false), count(*)"
-					" FROM (SELECT DISTINCT t.bucket FROM (%s) AS t) AS b",
-					aggwin_sql_bucket_span(spec, NULL, "b.bucket"), buckets.data);
+	return psprintf("WITH touched AS %s (%s)"
+					" SELECT coalesce(range_agg(%s) FILTER (WHERE b.bucket IS NOT NULL), '{}'),"
+					" coalesce(bool_or(b.bucket IS NULL), false), count(*), %s"
+					" FROM (SELECT DISTINCT t.bucket FROM touched AS t) AS b",
+					keyed ? "MATERIALIZED" : "NOT MATERIALIZED", rows.data,
+					aggwin_sql_bucket_span(spec, NULL, "b.bucket"),
+					keyed ? "(SELECT CASE WHEN count(k.key) = count(*) AND count(*) <= " MAX_KEYS
+					" THEN array_agg(k.key::text) END FROM (SELECT DISTINCT t.key FROM touched AS t LIMIT " MAX_KEYS " + 1) AS k)"
+					: "NULL::text[]");
 }

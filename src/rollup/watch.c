@@ -79,12 +79,13 @@ aggwin_sql_touched_behind(const TimeType *time, const RollupNames *names, bool b
 		deltas = psprintf("SELECT tstzrange(b.bucket, b.bucket, '[]') AS span, b.changes, NULL::text AS key"
 						  " FROM (%s) AS b", late_buckets(time, names, ""));
 	return psprintf("SELECT array_agg(t.span), array_agg(t.changes), array_agg(t.key) FROM ("
-					"%1$s UNION ALL SELECT tstzrange(%2$s, %3$s), 1, NULL"
-					" FROM %4$s AS i CROSS JOIN LATERAL aggwin.spans(i.spans) AS r(span)"
+					"%1$s UNION ALL SELECT tstzrange(%2$s, %3$s), 1, %5$s"
+					" FROM %4$s AS i CROSS JOIN LATERAL aggwin.spans(i.spans) AS r(span)%6$s"
 					" WHERE (i.xid = ANY ($1) OR i.xid >= $2) AND i.xid < " AGGWIN_LAST_XID
 					" AND " AGGWIN_BASE_INVALID " AND NOT pg_visible_in_snapshot(i.xid, $4)"
 					" AND (lower_inf(r.span) OR %2$s < $3)) AS t",
-					deltas, from, to, names->invalid);
+					deltas, from, to, names->invalid, by_key ? "k.key" : "NULL",
+					by_key ? " LEFT JOIN LATERAL unnest(i.keys) AS k(key) ON true" : "");
 }
 
 /* Before the fold takes it away; as the rollup's owner. */
