@@ -52,6 +52,7 @@ typedef struct Closing
 	Publisher	publisher;
 	/* dirty ends that have been looked at: (done[0], done[1]] and (done[2], done[3]] */
 	TimestampTz done[4];
+	bool		dirty;			/* some are left */
 	int64		skipped;
 	int64		expired_position;
 	FullTransactionId version;	/* of the last step that has kept windows up to date */
@@ -373,7 +374,8 @@ revise_between(Closing *closing, const DirtyEnds *ends, TimestampTz after, Times
 /*
  * Publish what has changed in windows that were closed before this step. What one
  * step leaves, the next goes on with, and begins again when it has been through:
- * otherwise late rows that keep coming for some would keep others waiting.
+ * otherwise late rows that keep coming for some would keep others waiting. Outputs
+ * that take turns may build on their earlier windows: these are corrected in order.
  */
 static void
 revise(Closing *closing)
@@ -381,7 +383,7 @@ revise(Closing *closing)
 	WindowRow  *window = closing->window;
 	DirtyEnds	ends = read_dirty(closing);
 	TimestampTz oldest = window->closed_to - window->retention - 1;
-	TimestampTz from = Max(window->revised_to, oldest);
+	TimestampTz from = window->takes_turns ? oldest : Max(window->revised_to, oldest);
 	int			count = 0;
 
 	if (ends.count == 0)
@@ -391,7 +393,7 @@ revise(Closing *closing)
 	if (!revise_between(closing, &ends, from, DT_NOEND, &count))
 	{
 		closing->done[1] = window->revised_to;
-		closing->step->more = true;
+		closing->dirty = closing->step->more = true;
 		return;
 	}
 	closing->done[1] = DT_NOEND;
@@ -399,7 +401,7 @@ revise(Closing *closing)
 	if (!revise_between(closing, &ends, oldest, from, &count))
 	{
 		closing->done[3] = window->revised_to;
-		closing->step->more = true;
+		closing->dirty = closing->step->more = true;
 		return;
 	}
 	closing->done[3] = DT_NOEND;
@@ -456,7 +458,7 @@ store(const Closing *closing, double elapsed_ms)
 	const Publisher *publisher = &closing->publisher;
 	Oid			types[] = {INT4OID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID,
 	TIMESTAMPTZOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, FLOAT8OID, TIMESTAMPTZOID, BOOLOID,
-	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID};
+	TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, TIMESTAMPTZOID, BOOLOID};
 	Datum		values[] = {
 		Int32GetDatum(window->window_id), TimestampTzGetDatum(window->first_end),
 		TimestampTzGetDatum(window->closed_to), TimestampTzGetDatum(window->watermark),
@@ -467,13 +469,18 @@ store(const Closing *closing, double elapsed_ms)
 		Float8GetDatum(elapsed_ms), TimestampTzGetDatum(window->closed_to - window->size),
 		BoolGetDatum(aggwin_running_stored(window->window_id)),
 		TimestampTzGetDatum(closing->done[1]), TimestampTzGetDatum(closing->done[2]),
-		TimestampTzGetDatum(closing->done[3]), TimestampTzGetDatum(window->revised_to)
+		TimestampTzGetDatum(closing->done[3]), TimestampTzGetDatum(window->revised_to),
+		BoolGetDatum(closing->dirty && window->takes_turns)
 	};
 
-	/* With infinite times for what is not known: the updated row has NULL. */
+	/*
+	 * With infinite times for what is not known: the updated row has NULL. What was closed
+	 * now, though earlier windows are still to be corrected, may build on these.
+	 */
 	run(closing->step, "UPDATE aggwin.window AS w SET first_end = nullif($2, '-infinity'),"
 		" closed_to = nullif($3, '-infinity'), watermark = nullif($4, '-infinity'), active_at = $5,"
-		" dirty = w.dirty - tstzmultirange(tstzrange($6, $16, '(]'), tstzrange($17, $18, '(]')),"
+		" dirty = w.dirty - tstzmultirange(tstzrange($6, $16, '(]'), tstzrange($17, $18, '(]'))"
+		" + CASE WHEN $20 THEN tstzmultirange(tstzrange(w.closed_to, $3, '(]')) ELSE '{}' END,"
 		" revised_to = nullif($19, '-infinity'),"
 		" stale = CASE WHEN $15 THEN '{}' ELSE w.stale END,"
 		" latest_start = CASE WHEN isfinite($3) THEN $14 END,"
