@@ -191,6 +191,7 @@ DROP TABLE before;
 -- An output that somebody drops is made again.
 SELECT output AS gone FROM aggwin.pipelines WHERE "as" = 'median' \gset
 SELECT aggwin.drop_window(:'gone');
+SELECT "as", state FROM aggwin.pipelines WHERE state = 'broken';
 SELECT action, "as", reason FROM aggwin.apply_pipelines(aggwin.export_pipelines('h'), source => 'h') WHERE action <> 'keep';
 
 -- Rights

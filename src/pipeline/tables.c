@@ -76,7 +76,7 @@ static const char *const creation[] = {
 
 	"CREATE VIEW aggwin.pipelines AS"
 	" SELECT p.source, p.metric AS \"as\", p.promql, p.labels, p.owner,"
-	" CASE WHEN p.paused THEN 'paused' WHEN w.failing_since IS NOT NULL THEN 'failing'"
+	" CASE WHEN w.output IS NULL THEN 'broken' WHEN p.paused THEN 'paused' WHEN w.failing_since IS NOT NULL THEN 'failing'"
 	" WHEN p.skipped_hour = p.hour THEN 'skipped' WHEN w.closed_to IS NULL THEN 'waiting' ELSE 'active' END AS state,"
 	" w.closed_to AS computed_to, greatest(w.watermark - w.closed_to, '0') AS lag,"
 	" s.series_in, s.series_out, p.results AS results_this_hour, p.result_limit AS \"limit\","
