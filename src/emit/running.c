@@ -25,6 +25,7 @@
 #include "emit/running_move.h"
 #include "emit/running_state.h"
 #include "nodes/nodeFuncs.h"
+#include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
@@ -242,19 +243,6 @@ read_results(RunningWindow *window)
 		window->results_by_value[foreach_current_index(lc)] = get_typbyval(exprType(lfirst(lc)));
 }
 
-static int64
-greatest_common_divisor(int64 a, int64 b)
-{
-	while (b != 0)
-	{
-		int64		rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
 /*
  * What of a window's query can be kept up to date, in the current memory context;
  * NULL: it is computed anew each time, with the reason. Needs the search_path of
@@ -285,7 +273,8 @@ create(const WindowRow *row, const char **reason)
 	window->definition = row->definition;
 	window->context = context;
 	window->scratch = AllocSetContextCreate(context, "aggwin window scratch", ALLOCSET_DEFAULT_SIZES);
-	window->pane_width = greatest_common_divisor(row->size, row->period);
+	window->pane_width =
+		DatumGetInt64(DirectFunctionCall2(int8gcd, Int64GetDatum(row->size), Int64GetDatum(row->period)));
 	window->query = analyze(row, reason);
 	if (window->query)
 	{

@@ -5,7 +5,6 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "core/spi_util.h"
@@ -135,10 +134,7 @@ static const char *const relations[] = {
 Datum
 aggwin_enable_metrics(PG_FUNCTION_ARGS)
 {
-	Oid			caller = GetUserId();
-	char	   *owner = pstrdup(quote_identifier(GetUserNameFromId(caller, false)));
 	Oid			schema = aggwin_schema();
-	Sandbox		saved;
 
 	/* Two at once would collide somewhere in the middle. */
 	LockDatabaseObject(schema, 0, 0, ExclusiveLock);
@@ -146,13 +142,7 @@ aggwin_enable_metrics(PG_FUNCTION_ARGS)
 		PG_RETURN_BOOL(false);
 
 	aggwin_spi_connect();
-	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
-	aggwin_pin("default_table_access_method", "heap");
-	for (int i = 0; i < lengthof(creation); i++)
-		aggwin_spi_run(creation[i], SPI_OK_UTILITY);
-	for (int i = 0; i < lengthof(relations); i++)
-		aggwin_spi_run(psprintf("ALTER %s OWNER TO %s", relations[i], owner), SPI_OK_UTILITY);
-	aggwin_sandbox_leave(&saved);
+	aggwin_make_relations(creation, lengthof(creation), relations, lengthof(relations), GetUserId());
 	if (!PG_ARGISNULL(0))
 		aggwin_spi_run(psprintf("SELECT aggwin.create_metric_rollup(%s)",
 								quote_literal_cstr(text_to_cstring(PG_GETARG_TEXT_PP(0)))),

@@ -24,15 +24,34 @@
 
 #include "metrics/tables.h"
 
+#include "catalog/pg_authid.h"
 #include "core/spi_util.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
+
+/* Run statements that make relations, which are to belong to a role; connected to SPI. */
+void
+aggwin_make_relations(const char *const *creation, int statements, const char *const *relations,
+					  int count, Oid owner)
+{
+	const char *name = pstrdup(quote_identifier(GetUserNameFromId(owner, false)));
+	Sandbox		saved;
+
+	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
+	aggwin_pin("default_table_access_method", "heap");
+	for (int i = 0; i < statements; i++)
+		aggwin_spi_run(creation[i], SPI_OK_UTILITY);
+	for (int i = 0; i < count; i++)
+		aggwin_spi_run(psprintf("ALTER %s OWNER TO %s", relations[i], name), SPI_OK_UTILITY);
+	aggwin_sandbox_leave(&saved);
+}
 
 /* Look them up; false if they are not there. */
 bool

@@ -17,6 +17,8 @@ typedef struct MetricTables
 	Oid			owner;
 } MetricTables;
 
+extern void aggwin_make_relations(const char *const *creation, int statements,
+								  const char *const *relations, int count, Oid owner);
 extern bool aggwin_find_metric_tables(MetricTables *tables);
 extern void aggwin_metric_tables(MetricTables *tables);
 extern bool aggwin_may_read_series(const MetricTables *tables);

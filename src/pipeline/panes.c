@@ -20,19 +20,6 @@
 /* From 1970-01-01 to 2000-01-03, which buckets are counted from, in milliseconds. */
 #define ORIGIN_MS INT64CONST(946857600000)
 
-static int64
-greatest_divisor(int64 a, int64 b)
-{
-	while (b != 0)
-	{
-		int64		rest = a % b;
-
-		a = b;
-		b = rest;
-	}
-	return a;
-}
-
 /* The width of a tier in milliseconds, 0 if these are not whole or not always as many. */
 static int64
 width_ms(const Tier *tier)
@@ -120,7 +107,7 @@ create_panes(int64 width, const char *schema)
 Oid
 aggwin_panes_for(int64 range_ms, const char *schema)
 {
-	int64		divisor = greatest_divisor(range_ms, ORIGIN_MS);
+	int64		divisor = DatumGetInt64(DirectFunctionCall2(int8gcd, Int64GetDatum(range_ms), Int64GetDatum(ORIGIN_MS)));
 	List	   *views = candidates();
 	int64		best_width = 0;
 	Oid			best = InvalidOid;

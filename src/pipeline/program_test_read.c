@@ -69,21 +69,7 @@ typedef struct Reading
 
 /* Faults -------------------------------------------------------------------*/
 
-static bool fail(Reading *r, PromPlace place, const char *hint, const char *format,...) pg_attribute_printf(4, 5);
-
-static bool
-fail(Reading *r, PromPlace place, const char *hint, const char *format,...)
-{
-	char		message[512];
-	PromError	error = {0};
-	va_list		arguments;
-
-	va_start(arguments, format);
-	vsnprintf(message, sizeof(message), format, arguments);
-	va_end(arguments);
-	(void) aggwin_promql_fail(&error, place, hint, "%s", message);
-	return aggwin_rules_note(r->findings, r->file->file.name, &error);
-}
+#define fail(r, ...) aggwin_rules_fail((r)->findings, (r)->file->file.name, __VA_ARGS__)
 
 /* A fault inside of a scalar: where it is in the file, as far as that can be told. */
 static bool

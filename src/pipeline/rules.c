@@ -51,13 +51,12 @@ aggwin_rules_note(PipelineRules *rules, const char *file, const PromError *error
 	return false;
 }
 
-static bool
-fail(Reading *r, PromPlace place, const char *hint, const char *format,...) pg_attribute_printf(4, 5);
-
-static bool
-fail(Reading *r, PromPlace place, const char *hint, const char *format,...)
+/* The same, by its text. */
+bool
+aggwin_rules_fail(PipelineRules *rules, const char *file, PromPlace place, const char *hint,
+				  const char *format,...)
 {
-	char		message[256];
+	char		message[512];
 	PromError	error = {0};
 	va_list		arguments;
 
@@ -65,8 +64,10 @@ fail(Reading *r, PromPlace place, const char *hint, const char *format,...)
 	vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
 	(void) aggwin_promql_fail(&error, place, hint, "%s", message);
-	return aggwin_rules_note(r->rules, r->file, &error);
+	return aggwin_rules_note(rules, file, &error);
 }
+
+#define fail(r, ...) aggwin_rules_fail((r)->rules, (r)->file, __VA_ARGS__)
 
 /* A fault inside of a scalar, put where it is in the file. */
 static bool

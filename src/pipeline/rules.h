@@ -65,6 +65,8 @@ typedef struct PipelineRules
 
 /* rules.c */
 extern bool aggwin_rules_read(PipelineRules *rules, const char *file, const char *text, size_t length);
+extern bool aggwin_rules_fail(PipelineRules *rules, const char *file, PromPlace place, const char *hint,
+							  const char *format,...) pg_attribute_printf(5, 6);
 extern bool aggwin_rules_note(PipelineRules *rules, const char *file, const PromError *error);
 
 /* rules_check.c */

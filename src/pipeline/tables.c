@@ -12,10 +12,7 @@
 
 #include "pipeline/tables.h"
 
-#include "catalog/pg_authid.h"
 #include "core/spi_util.h"
-#include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 static const char *const creation[] = {
@@ -103,16 +100,6 @@ aggwin_pipelines_exist(void)
 void
 aggwin_make_pipeline_tables(const MetricTables *tables)
 {
-	const char *owner = quote_identifier(GetUserNameFromId(tables->owner, false));
-	Sandbox		saved;
-
-	if (aggwin_pipelines_exist())
-		return;
-	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
-	aggwin_pin("default_table_access_method", "heap");
-	for (int i = 0; i < lengthof(creation); i++)
-		aggwin_spi_run(creation[i], SPI_OK_UTILITY);
-	for (int i = 0; i < lengthof(relations); i++)
-		aggwin_spi_run(psprintf("ALTER %s OWNER TO %s", relations[i], owner), SPI_OK_UTILITY);
-	aggwin_sandbox_leave(&saved);
+	if (!aggwin_pipelines_exist())
+		aggwin_make_relations(creation, lengthof(creation), relations, lengthof(relations), tables->owner);
 }
