@@ -105,7 +105,8 @@ foreach my $rollup (rollup_names())
 		"SELECT rows_folded, repairs FROM aggwin.rollup_status WHERE rollup = '$rollup'::regclass");
 
 	cmp_ok($rows, '>', 0, "$rollup: rows were folded");
-	# Where rows are subtracted, it is up to chance whether a range is repaired.
+	# Where rows are subtracted, it is up to chance whether a range is repaired
+	# so far; afterwards one is, of each.
 	cmp_ok($repairs, '>', 0, "$rollup: ranges were repaired")
 	  unless grep { $_ eq $rollup } subtracting_names();
 }
@@ -205,6 +206,35 @@ is_seen(
 		  . ' FROM aggwin.rollup AS r, (SELECT pg_current_xact_id()::text::bigint + 1 AS next) AS s'
 		  . " WHERE r.rollup_id = t.rollup_id AND t.level = 0 AND r.view = '$_[2]'::regclass";
 	});
+
+# What is computed anew -------------------------------------------------------
+
+# One bucket of each rollup is lost, by damage that shows, and invalidated.
+my $repairs_sql = 'SELECT rollup, repairs FROM aggwin.rollup_status';
+my %repairs = map { split /\|/ } $session->rows($repairs_sql);
+foreach my $rollup (rollup_names())
+{
+	my $state = $session->value("SELECT state FROM aggwin.rollup WHERE view = '$rollup'::regclass");
+	my ($bucket, $range) = split /\|/, $session->value(
+		'SELECT quote_literal(bucket), concat_ws($$, $$, quote_literal(bucket),'
+		  . " quote_nullable((SELECT min(bucket) FROM $state WHERE bucket > s.bucket)))"
+		  . " FROM $state AS s WHERE bucket IS NOT NULL ORDER BY n DESC, bucket LIMIT 1");
+
+	$session->rows("SELECT pg_temp.run(\$damage\$DELETE FROM $state WHERE bucket = $bucket\$damage\$)");
+	my ($differences) = differences($session->rows(compare_sql($rollup)));
+	cmp_ok($differences, '>', 0, "$rollup: a bucket is lost");
+	$session->rows("SELECT aggwin.invalidate('$rollup', $range)");
+}
+is_exact('exact with what is lost invalidated');
+refresh();
+is_exact('exact when that is computed anew');
+is( $session->value('SELECT count(*) FROM aggwin.rollup_status WHERE invalid_buckets IS DISTINCT FROM 0'),
+	0, 'nothing is invalid then');
+my %repairs_then = map { split /\|/ } $session->rows($repairs_sql);
+foreach my $view (view_names())
+{
+	cmp_ok($repairs_then{$view}, '>', $repairs{$view}, "$view: ranges were repaired");
+}
 
 # What is no damage ----------------------------------------------------------
 
