@@ -73,16 +73,20 @@ is( sql(q{
 		WHERE a.attrelid = r.state AND a.attname ~ '^p\d'}),
 	'aggwin.timed hll tdigest', 'what it stores');
 
+# Later hours are slower, and so is each call as it says: a part that is lost or counts
+# twice changes percentiles.
 sql(q{
-CREATE FUNCTION visit(count int, from_ts timestamptz, range interval) RETURNS void LANGUAGE sql AS $$
+CREATE FUNCTION visit(count int, from_ts timestamptz, range interval, slower int DEFAULT 1) RETURNS void LANGUAGE sql AS $$
 	INSERT INTO visits (ts, path, visitor, ms, weight)
-	SELECT from_ts + random() * range, '/' || (random() * 3)::int, nullif('v' || (random() * random() * 3000)::int, 'v7'),
-		nullif((1000 * random() ^ 4)::int, 13), 1 + (random() * 3)::int
-	FROM generate_series(1, count) $$;
+	SELECT ts, '/' || (random() * 3)::int, nullif('v' || (random() * random() * 3000)::int, 'v7'),
+		nullif((-500 * ln(1 - random()) * (extract(hour FROM ts) - 7) * slower)::int, 13), 1 + (random() * 3)::int
+	FROM (SELECT from_ts + random() * range AS ts FROM generate_series(1, count)) AS t $$;
 });
 
 # Sketches are the same; digests have the same number of values. Ranks tell how far a
-# percentile is from where it should be among the values, beyond one of them.
+# percentile is from where it should be among the values, beyond one of them, in units of
+# f (1 - f), which the size of a digest's centroids follows, but less around the median,
+# where they are not off by as much as they may be.
 my $comparison = q{
 CREATE VIEW ROLLUP_differences AS
 SELECT count(*) AS groups, count(*) FILTER (WHERE r.hour IS NULL OR p.hour IS NULL) AS missing,
@@ -95,13 +99,16 @@ SELECT count(*) AS groups, count(*) FILTER (WHERE r.hour IS NULL OR p.hour IS NU
 		OR tdigest_count(r.weighted) IS DISTINCT FROM tdigest_count(p.weighted)) AS digest_counts
 FROM ROLLUP AS r FULL JOIN ROLLUP_plain AS p USING (hour, path);
 CREATE VIEW ROLLUP_ranks AS
-SELECT count(*) AS estimates, max(greatest(f - at_or_below, below - f, 0) - 1.0 / n) AS worst
+SELECT count(*) AS estimates, max((greatest(f - at_or_below, below - f, 0) - 1.0 / n) / least(f * (1 - f), 0.12)) AS worst
 FROM (SELECT e.f, count(*) AS n, avg((v.ms <= e.estimate)::int) AS at_or_below, avg((v.ms < e.estimate)::int) AS below
 	FROM (SELECT hour, path, f, tdigest_percentile(ms, f) AS estimate
 		FROM ROLLUP, unnest('{0.05, 0.5, 0.9, 0.99}'::float8[]) AS f GROUP BY hour, path, f) AS e
 	JOIN visits AS v ON aggwin.time_bucket('WIDTH', v.ts) = e.hour AND v.path = e.path AND v.ms IS NOT NULL
 	GROUP BY e.hour, e.path, e.f) AS s;
 };
+# Of 30 seeds, rollups were off by 0.15 at most, tdigest's digests of all rows by 0.23.
+# What rows that count twice make of it is 0.5, see below.
+my $most_off = 0.3;
 my %width = (visits_1h => '1 hour', visits_1h_2h => '2 hours');
 sql($comparison =~ s/ROLLUP/$_/gr =~ s/WIDTH/$width{$_}/r) for sort keys %width;
 
@@ -116,8 +123,7 @@ sub is_equal
 
 		is("@different", '0 0 0 0', "$name: $groups groups of $rollup");
 		cmp_ok($groups, '>', 0, "$name: there are groups");
-		# What tdigest's own merges are off by, of a few hundred values in parts.
-		cmp_ok($worst, '<', 0.04, "$name: $estimates percentiles");
+		cmp_ok($worst, '<', $most_off, "$name: $estimates percentiles");
 	}
 	return;
 }
@@ -137,12 +143,38 @@ is_equal('a batch, folded');
 for my $round (1 .. 4)
 {
 	# Late rows of what is folded, in a session that has set hll otherwise.
-	sql("SELECT hll_set_defaults(15, 5, 0, 0); SELECT setseed(0.1$round$seed); SELECT visit(3000, '2026-01-01 09:00Z', '1 hour');
+	sql("SELECT hll_set_defaults(15, 5, 0, 0); SELECT setseed(0.1$round$seed); SELECT visit(3000, '2026-01-01 09:00Z', '1 hour', 1 + $round);
 		SELECT visit(2, '2026-01-01 10:00Z', '1 hour')");
 	is_equal("late rows, round $round");
 	sql("SELECT aggwin.refresh('visits_1h" . ($round % 2 ? '' : '_2h') . "')");
 }
 is_equal('late rows, folded');
+
+# Would it be seen? ------------------------------------------------------------
+
+sql("SELECT setseed(0.3$seed); SELECT visit(3000, '2026-01-01 09:00Z', '1 hour', 40)");
+is_equal('rows to damage');
+
+# How far off are percentiles after damage to what is pending, of which nothing remains?
+sub off_by
+{
+	my ($rollup, $damage) = @_;
+	my ($delta) = sql("SELECT delta FROM aggwin.rollup WHERE view = 'visits_1h'::regclass");
+
+	# A guard lets pass only what runs as somebody else.
+	return sql('BEGIN; CREATE FUNCTION pg_temp.damage() RETURNS int SECURITY DEFINER LANGUAGE sql AS $$ '
+		  . $damage =~ s/DELTA/$delta/gr . '; SELECT 0 $$; SELECT pg_temp.damage();'
+		  . " SELECT worst FROM ${rollup}_ranks; ROLLBACK") =~ s/^.*\n//r;
+}
+
+for my $rollup (sort keys %width)
+{
+	cmp_ok(off_by($rollup, 'INSERT INTO DELTA SELECT * FROM DELTA'), '>', $most_off, "seen in percentiles of $rollup: rows count twice");
+	cmp_ok(off_by($rollup, 'DELETE FROM DELTA'), '>', $most_off, "seen in percentiles of $rollup: rows are lost");
+}
+is_equal('no damage remains');
+sql("SELECT aggwin.refresh('visits_1h_2h')");
+is_equal('rows not damaged, folded');
 
 # Changes --------------------------------------------------------------------
 
