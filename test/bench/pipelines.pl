@@ -1,86 +1,297 @@
 #!/usr/bin/perl
-# pipelines.pl - pipelines over series that come in at 1 Hz: what a hundred of them
-# cost, and what the second costs after the first
+# pipelines.pl - pipelines over series that come in at 1 Hz: what a hundred of them cost in
+# processor time, time and memory, what the second costs after the first, and what the same
+# rules cost in Prometheus
+#
+#   PROMETHEUS   that program; default: prometheus in PATH. Without it that part is left out.
+#
+# Each minute is loaded as fast as it goes, folded each 15 s of it, as a worker would, and
+# then closed. The grace is none, so what closing takes is how far behind results are.
 use strict;
 use warnings;
 use Bench;
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+use Aggwin::Prometheus;
+use IO::Select;
+use IO::Socket::INET;
+use POSIX qw(sysconf _SC_CLK_TCK);
+use Time::HiRes qw(sleep time);
 
-use constant { SERIES => 10_000, PIPELINES => 100, MINUTE => 60 };
+use constant { SERIES => 10_000, PIPELINES => 100, MINUTE => 60, SETTLE => 10, PROMETHEUS_SECONDS => 120 };
 
-my $psql = session();
-my $start = 86400 * int(time / 86400) - 86400;
+my $start = 86_400 * int(time / 86_400) - 86_400;
 my $minute = 0;
 
+# Rules -------------------------------------------------------------------------
+
+# Six functions by four groupings, again and again. All of them read all series.
+my @groupings = ('service', 'zone', 'service, zone', '');
+my @functions = (
+	[ 'count by (%s) (requests_total[1m])', 'sum by (%s) (count_over_time(requests_total[1m]))' ],
+	[ 'max by (%s) (requests_total[1m])', 'max by (%s) (max_over_time(requests_total[1m]))' ],
+	[ 'avg by (%s) (requests_total[1m])', 'avg by (%s) (avg_over_time(requests_total[1m]))' ],
+	[ 'sum by (%s) (requests_total[1m])', 'sum by (%s) (sum_over_time(requests_total[1m]))' ],
+	[ 'sum by (%s) (increase(requests_total[1m]))', 'sum by (%s) (increase(requests_total[1m]))' ],
+	[ 'sum2 by (%s) (requests_total[1m])', 'sum by (%s) (requests_total)' ]);
+
+sub rule
+{
+	my ($n, $language) = @_;
+	return sprintf $functions[ ($n - 1) % @functions ][$language], $groupings[ int(($n - 1) / @functions) % @groupings ];
+}
+
+sub rules
+{
+	my ($count) = @_;
+	return join('', map { sprintf "- promql: '%s'\n  as: r%d\n", rule($_, 0), $_ } 1 .. $count) || '[]';
+}
+
+sub prometheus_rules
+{
+	my ($count) = @_;
+	return "groups:\n- name: all\n  interval: ${\MINUTE}s\n  rules:\n"
+	  . join '', map { sprintf "  - {record: r%d, expr: '%s'}\n", $_, rule($_, 1) } 1 .. $count;
+}
+
+# Here ---------------------------------------------------------------------------
+
+my $psql = session();
 $psql->ask('CREATE EXTENSION aggwin');
 $psql->ask('SELECT aggwin.enable_metrics()');
 $psql->ask('SET aggwin.max_new_series = 0');
+my ($backend) = map { $_->[0] } $psql->ask('SELECT pg_backend_pid()');
 
-# A minute of samples of all series, a statement a second, folded as a worker would.
+# A minute of samples of all series, a statement a second.
 sub minute_of_samples
 {
 	for my $second (0 .. MINUTE - 1)
 	{
-		my $t = $start + $minute * MINUTE + $second;
+		my $since = $minute * MINUTE + $second;
 
 		$psql->ask(qq{INSERT INTO aggwin.sample_input
-			SELECT 'requests_total', jsonb_build_object('service', 's' || n % 20, 'instance', 'i' || n), to_timestamp($t), $t - $start + n % 97
-			FROM generate_series(1, ${\SERIES}) AS n});
-		$psql->ask(q{SELECT aggwin.refresh('samples_rollup')}) if $second % 15 == 14;
+			SELECT 'requests_total', jsonb_build_object('service', 's' || n % 20, 'zone', 'z' || n % 7, 'pod', 'p' || n),
+				to_timestamp($start + $since), n % 97 * 1000000 + $since FROM generate_series(1, ${\SERIES}) AS n});
+		$psql->ask(q{SELECT aggwin.refresh('samples_rollup_1h')}) if $second % 15 == 14;
 	}
 	$minute++;
 	return;
 }
 
-# Rules of all kinds, by twenty services or by nothing.
-sub rules
+# Memory of a process of its own, in MB; undef if the system does not tell.
+sub own_memory
 {
-	my ($count) = @_;
-	my @functions = qw(sum count max avg sum2 increase);
-
-	return join '', map {
-		sprintf "- promql: '%s by (%s) (requests_total[1m])'\n  as: r%d\n", $functions[ $_ % @functions ],
-			$_ % 2 ? 'service' : '', $_
-	} 1 .. $count;
+	my ($pid) = @_;
+	open my $file, '<', "/proc/$pid/status" or return undef;
+	my ($kb) = map { /^RssAnon:\s+(\d+)/ } <$file>;
+	return defined $kb ? $kb / 1024 : undef;
 }
 
+# What the backend has at most while it closes windows.
+sub close_windows
+{
+	my $answer = IO::Select->new($psql->{out});
+	my $peak = own_memory($backend);
+
+	$psql->send_text("SELECT aggwin.close_windows();\n");
+	$psql->send_mark;
+	until ($answer->can_read(0.02))
+	{
+		my $memory = own_memory($backend);
+		$peak = $memory if defined $memory && $memory > $peak;
+	}
+	$psql->wait_for_mark;
+	return $peak;
+}
+
+# Seconds, nanoseconds of processor time, and what it returns.
 sub timed
 {
 	my ($work) = @_;
-	my $result = measure(rounds => 1, psql => { '' => $psql }, sides => { it => $work });
+	my ($begin, $cpu) = (time, cpu_of($psql));
+	my $result = $work->();
 
-	return $result->{it}[0];
+	return { s => time - $begin, cpu => cpu_of($psql) - $cpu, result => $result };
 }
 
-minute_of_samples();
-my %cost;
-for my $count (0, 1, 2, PIPELINES)
+sub median_of
 {
-	$psql->ask('SELECT count(*) FROM aggwin.apply_pipelines($$' . (rules($count) || '[]') . '$$)');
-	# Time goes as samples say, not by the clock.
-	$psql->ask(q{SELECT count(aggwin.alter_window(output, idle_timeout => '1 year')) FROM aggwin.pipelines}) if $count > 0;
-	$psql->ask('SELECT aggwin.close_windows()');
-	my @rounds;
-
-	for (1 .. rounds(3))
-	{
-		my $load = timed(\&minute_of_samples);
-		my $close = timed(sub { $psql->ask('SELECT aggwin.close_windows()') });
-
-		push @rounds, [ $load->{cpu}, $close->{cpu}, $close->{s} ];
-	}
-	$cost{$count} = [ map { my $i = $_; median(map { $_->[$i] } @rounds) } 0 .. 2 ];
+	my ($what, @measured) = @_;
+	return median(map { $_->{$what} } @measured);
 }
 
+# The newest minute that is closed, of what the first four functions give by service.
+# Returns how many series of results there are.
+sub compare_results
+{
+	my ($from, $to) = map { "to_timestamp($start + ($minute - $_) * ${\MINUTE})" } 2, 1;
+	my $compared = same_answers($psql, 'results',
+		"SELECT metric, labels ->> 'service' AS service, value FROM aggwin.sample_input WHERE metric IN ('r1', 'r2', 'r3', 'r4') AND ts = $to",
+		"SELECT m.metric, m.service, m.value FROM (SELECT labels ->> 'service' AS service, count(*) AS n, max(value) AS max, avg(value) AS avg, sum(value) AS sum
+			FROM aggwin.sample_input WHERE metric = 'requests_total' AND ts >= $from AND ts < $to GROUP BY 1) AS g,
+			LATERAL (VALUES ('r1', g.service, g.n), ('r2', g.service, g.max), ('r3', g.service, g.avg), ('r4', g.service, g.sum)) AS m (metric, service, value)");
+	my ($failed, $series) = map { @$_ } $psql->ask(q{SELECT (SELECT count(*) FROM aggwin.pipelines WHERE last_error IS NOT NULL),
+		(SELECT count(*) FROM aggwin.series WHERE metric ~ '^r[0-9]+$')});
+
+	die "bench: $failed pipelines failed\n" if $failed;
+	note('%d results of %d of a minute compared: equal', $compared, $series);
+	return $series;
+}
+
+die "bench: the system does not tell processor times\n" unless defined cpu_of($psql);
+minute_of_samples();
+minute_of_samples();
+# Without pipelines at both ends: loads get dearer while tables grow.
+my (%cost, %load, %close, $results);
+for my $count (0, 1, 2, PIPELINES, 0)
+{
+	my @kind = ($count, $count == 1 ? 'pipeline' : 'pipelines');
+
+	$psql->ask('SELECT count(*) FROM aggwin.apply_pipelines($$' . rules($count) . '$$)');
+	# Time goes as samples say, not by the clock.
+	$psql->ask(q{SELECT count(aggwin.alter_window(output, idle_timeout => '365 days')) FROM aggwin.pipelines}) if $count > 0;
+	# New pipelines begin with the first sample.
+	my $before = $minute - 1;
+	my $backlog = timed(\&close_windows);
+	my @peaks = $backlog->{result};
+
+	for (1 .. rounds(2))
+	{
+		push @{ $load{$count} }, timed(\&minute_of_samples);
+		push @{ $close{$count} }, timed(\&close_windows);
+		push @peaks, $close{$count}[-1]{result};
+	}
+	$cost{$count} = { load => median_of('cpu', @{ $load{$count} }), map { $_ => median_of($_, @{ $close{$count} }) } qw(s cpu) };
+	note('%d %s: load %.1f s of cpu a minute, closing %.2f s, %.2f s of cpu; %d minutes at first: %.1f s of cpu; memory %.0f MB, %.0f MB at most',
+		@kind, map({ $_ / 1e9 } $cost{$count}{load}), $cost{$count}{s}, $cost{$count}{cpu} / 1e9, $before, $backlog->{cpu} / 1e9,
+		own_memory($backend), (sort { $b <=> $a } @peaks)[0]);
+	$results = compare_results() if $count == PIPELINES;
+}
+my ($one, $all) = @cost{ 1, PIPELINES };
 my $samples = SERIES * MINUTE;
-note('%d samples a minute: %.1f us of cpu a sample to store and fold', $samples, 1e6 * $cost{0}[0] / $samples);
-note('closing a minute: %.2f s for one pipeline, %.2f s for two, %.2f s for %d', $cost{1}[2], $cost{2}[2], $cost{+PIPELINES}[2], PIPELINES);
-note('%.2f us of cpu a sample for one pipeline, %.1f us for %d', 1e6 * $cost{1}[1] / $samples, 1e6 * $cost{+PIPELINES}[1] / $samples, PIPELINES);
-report('the second pipeline / the first, closing a minute', [ ($cost{2}[2] - $cost{1}[2]) / ($cost{1}[2] - $cost{0}[2]) ],
-	[ ($cost{2}[1] - $cost{1}[1]) / ($cost{1}[1] - $cost{0}[1]) ], undef);
-my ($row) = $psql->ask(q{SELECT count(*) FROM (
-	SELECT labels ->> 'service', max(value) FROM aggwin.sample_input WHERE metric = 'requests_total' AND ts >= (SELECT max(ts) - interval '1 min' FROM aggwin.sample_input WHERE metric = 'r3')
-		AND ts < (SELECT max(ts) FROM aggwin.sample_input WHERE metric = 'r3') GROUP BY 1
-	EXCEPT SELECT labels ->> 'service', value FROM aggwin.sample_input WHERE metric = 'r3' AND ts = (SELECT max(ts) FROM aggwin.sample_input WHERE metric = 'r3')) AS d});
-note('results compared with the samples: %s', $row->[0] == 0 ? 'equal' : "$row->[0] differ");
-die "bench: results differ\n" if $row->[0] != 0;
+
+# What one figure is more for one number of pipelines than for another.
+sub more
+{
+	my ($what, $many, $few) = @_;
+	return $cost{$many}{$what} - $cost{$few}{$what};
+}
+
+report('closing a minute: the second pipeline / the first', map({ [ more($_, 2, 1) / more($_, 1, 0) ] } qw(s cpu)), undef);
+report('closing a minute: each of the next 98 / the first', map({ [ more($_, PIPELINES, 2) / (PIPELINES - 2) / more($_, 1, 0) ] } qw(s cpu)), undef);
+report("load and fold: ${\PIPELINES} pipelines / none", [], [ $all->{load} / $cost{0}{load} ], undef);
+note('%.2f us of cpu a sample to store and fold; closing: %.2f us with one pipeline, %.2f us with %d, %.1f ns a sample for each',
+	map({ $_ / 1e3 / $samples } $cost{0}{load}, $one->{cpu}, $all->{cpu}), PIPELINES, $all->{cpu} / $samples / PIPELINES);
+note('at 1 Hz all of it takes %.0f %% of a processor, %.0f %% without pipelines', map { $_ / 1e7 / MINUTE } $all->{load} + $all->{cpu}, $cost{0}{load});
+
+# Prometheus -----------------------------------------------------------------------
+
+my $work = $ENV{PGHOST};
+
+sub listen_somewhere
+{
+	return IO::Socket::INET->new(Listen => 5, LocalAddr => '127.0.0.1', ReuseAddr => 1) // die "bench: listen: $@\n";
+}
+
+# Serves the same series to whoever asks, until its parent ends. Returns its pid and port.
+sub start_exporter
+{
+	my $socket = listen_somewhere();
+	my $parent = $$;
+	my $pid = fork // die "bench: fork: $!\n";
+	return ($pid, $socket->sockport) if $pid;
+
+	my @begins = map { sprintf 'requests_total{service="s%d",zone="z%d",pod="p%d"} %d', $_ % 20, $_ % 7, $_, 1 + $_ % 97 } 1 .. SERIES;
+	my $waiting = IO::Select->new($socket);
+	local $SIG{PIPE} = 'IGNORE';
+	while (getppid == $parent)
+	{
+		next unless $waiting->can_read(1);
+		my $client = $socket->accept // next;
+		while (my $line = <$client>) { last if $line =~ /^\r?\n/ }
+		my $text = join sprintf("%06d\n", time - $start), @begins, '';
+		print $client "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nConnection: close\r\nContent-Length: ", length $text, "\r\n\r\n", $text;
+		close $client;
+	}
+	POSIX::_exit(0);
+}
+
+# Nanoseconds of processor time of all its threads.
+sub process_cpu
+{
+	my ($pid) = @_;
+	open my $file, '<', "/proc/$pid/stat" or die "bench: /proc/$pid/stat: $!\n";
+	my @field = split ' ', <$file> =~ s/.*\) //sr;
+	return ($field[11] + $field[12]) * 1e9 / sysconf(_SC_CLK_TCK);    # utime, stime
+}
+
+# What it tells of itself, summed over labels.
+sub told
+{
+	my ($prometheus, $metric) = @_;
+	my $sum = 0;
+	$sum += $_ for $prometheus->get('/metrics') =~ /^$metric(?:\{[^}]*\})? (\S+)$/mg;
+	return $sum;
+}
+
+sub observe
+{
+	my ($prometheus) = @_;
+	my @before = map { told($prometheus, "prometheus_$_") } qw(tsdb_head_samples_appended_total rule_group_iterations_total);
+	my ($begin, $cpu) = (time, process_cpu($prometheus->{pid}));
+
+	sleep PROMETHEUS_SECONDS;
+	my %observed = (cpu => process_cpu($prometheus->{pid}) - $cpu, s => time - $begin);
+	@observed{qw(samples turns)} = map { told($prometheus, "prometheus_$_") - shift @before } qw(tsdb_head_samples_appended_total rule_group_iterations_total);
+	$observed{memory} = own_memory($prometheus->{pid});
+	return \%observed;
+}
+
+sub beside_prometheus
+{
+	my ($exporter, $port) = start_exporter();
+	my $rules = "$work/rules.yml";
+	my $own_port = listen_somewhere()->sockport;
+	my $prometheus = Aggwin::Prometheus->server($work, $own_port, <<"EOT");
+global: {scrape_interval: 1s, scrape_timeout: 1s}
+rule_files: ['$rules']
+scrape_configs: [{job_name: bench, static_configs: [{targets: ['127.0.0.1:$port']}]}]
+EOT
+	return note('no prometheus here: not compared') unless defined $prometheus;
+
+	sleep SETTLE;
+	my $plain = observe($prometheus);
+	open my $out, '>', $rules or die "bench: $rules: $!\n";
+	print $out prometheus_rules(PIPELINES);
+	close $out or die "bench: $rules: $!\n";
+	kill 'HUP', $prometheus->{pid};
+	my $end = time + 3 * MINUTE;
+	until (told($prometheus, 'prometheus_rule_group_last_duration_seconds') > 0)
+	{
+		die "bench: Prometheus evaluates no rules\n" if time > $end;
+		sleep 1;
+	}
+	sleep SETTLE;
+	my $ruled = observe($prometheus);
+	my $duration = told($prometheus, 'prometheus_rule_group_last_duration_seconds');
+	my ($count) = map { $_->{values}[0][1] } @{ $prometheus->query('count({__name__=~"r[0-9]+"})', time) };
+	die "bench: Prometheus has $count results, not $results\n" if $count != $results;
+	die "bench: only $plain->{samples} samples were scraped\n" if $plain->{samples} < 0.9 * SERIES * PROMETHEUS_SECONDS;
+
+	my $stored = $plain->{cpu} / $plain->{samples};
+	my $evaluated = ($ruled->{cpu} - $plain->{cpu} * $ruled->{s} / $plain->{s}) / $ruled->{turns};
+	note('Prometheus %s: %.2f us of cpu a sample to scrape and store, %.0f %% of a processor, %.0f MB', $prometheus->version, $stored / 1e3,
+		100 * $plain->{cpu} / $plain->{s} / 1e9, $plain->{memory});
+	note('its %d rules, each minute: %.2f s, %.2f s of cpu, %.2f us a sample, %.0f MB; %d turns', PIPELINES, $duration, $evaluated / 1e9,
+		$evaluated / 1e3 / $samples, $ruled->{memory}, $ruled->{turns});
+	report('store and fold a sample / scrape and store it in Prometheus', [], [ $cost{0}{load} / $samples / $stored ], undef);
+	report("${\PIPELINES} pipelines / ${\PIPELINES} rules of Prometheus", [ $all->{s} / $duration ], [ $all->{cpu} / $evaluated ], undef);
+	report('all of it / all of it in Prometheus', [], [ ($all->{load} + $all->{cpu}) / MINUTE / ($ruled->{cpu} / $ruled->{s}) ], undef);
+	$prometheus->stop;
+	kill 'TERM', $exporter;
+	waitpid $exporter, 0;
+	return;
+}
+
 $psql->close or die "bench: psql ended badly\n";
+beside_prometheus();
