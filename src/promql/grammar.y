@@ -80,7 +80,11 @@ start:
 			| START_SELECTOR selector '['
 				{ FAIL(@3, "Ask for the times beside it.", "a selector has no range here"); }
 			| START_EXPR expr
-				{ reader->expr = $2; }
+				{
+					reader->expr = $2;
+					/* Bison counts faults, and compilers see that nobody asks. */
+					(void) yynerrs;
+				}
 		;
 
 /* Selectors: m{a="b",c=~"d"} */
