@@ -5,8 +5,9 @@
 #
 #   PROMETHEUS   that program; default: prometheus in PATH. Without it that part is left out.
 #
-# Each minute is loaded as fast as it goes, folded each 15 s of it, as a worker would, and
-# then closed. The grace is none, so what closing takes is how far behind results are.
+# Numbers of pipelines are compared by databases of their own, which take turns. Each minute
+# is loaded as fast as it goes, folded each 15 s of it, as a worker would, and then closed.
+# The grace is none, so what closing takes is how far behind results are.
 use strict;
 use warnings;
 use Bench;
@@ -21,7 +22,6 @@ use Time::HiRes qw(sleep time);
 use constant { SERIES => 10_000, PIPELINES => 100, MINUTE => 60, SETTLE => 10, PROMETHEUS_SECONDS => 120 };
 
 my $start = 86_400 * int(time / 86_400) - 86_400;
-my $minute = 0;
 
 # Rules -------------------------------------------------------------------------
 
@@ -57,24 +57,41 @@ sub prometheus_rules
 # Here ---------------------------------------------------------------------------
 
 my $psql = session();
-$psql->ask('CREATE EXTENSION aggwin');
-$psql->ask('SELECT aggwin.enable_metrics()');
-$psql->ask('SET aggwin.max_new_series = 0');
-my ($backend) = map { $_->[0] } $psql->ask('SELECT pg_backend_pid()');
+
+# A database with so many pipelines, and a minute of samples before them.
+sub database_with
+{
+	my ($count) = @_;
+	my $database = "$ENV{PGDATABASE}_$count";
+
+	$psql->ask("CREATE DATABASE $database");
+	my %here = (name => $database, psql => session($database), minute => 0);
+	$here{psql}->ask('CREATE EXTENSION aggwin');
+	$here{psql}->ask('SELECT aggwin.enable_metrics()');
+	$here{psql}->ask('SET aggwin.max_new_series = 0');
+	($here{pid}) = map { $_->[0] } $here{psql}->ask('SELECT pg_backend_pid()');
+	minute_of_samples(\%here);
+	$here{psql}->ask('SELECT count(*) FROM aggwin.apply_pipelines($$' . rules($count) . '$$)');
+	# Time goes as samples say, not by the clock.
+	$here{psql}->ask(q{SELECT count(aggwin.alter_window(output, idle_timeout => '365 days')) FROM aggwin.pipelines});
+	return \%here;
+}
 
 # A minute of samples of all series, a statement a second.
 sub minute_of_samples
 {
+	my ($here) = @_;
+
 	for my $second (0 .. MINUTE - 1)
 	{
-		my $since = $minute * MINUTE + $second;
+		my $since = $here->{minute} * MINUTE + $second;
 
-		$psql->ask(qq{INSERT INTO aggwin.sample_input
+		$here->{psql}->ask(qq{INSERT INTO aggwin.sample_input
 			SELECT 'requests_total', jsonb_build_object('service', 's' || n % 20, 'zone', 'z' || n % 7, 'pod', 'p' || n),
 				to_timestamp($start + $since), n % 97 * 1000000 + $since FROM generate_series(1, ${\SERIES}) AS n});
-		$psql->ask(q{SELECT aggwin.refresh('samples_rollup_1h')}) if $second % 15 == 14;
+		$here->{psql}->ask(q{SELECT aggwin.refresh('samples_rollup_1h')}) if $second % 15 == 14;
 	}
-	$minute++;
+	$here->{minute}++;
 	return;
 }
 
@@ -87,51 +104,53 @@ sub own_memory
 	return defined $kb ? $kb / 1024 : undef;
 }
 
-# What the backend has at most while it closes windows.
+# Returns what memory the backend has at most meanwhile.
 sub close_windows
 {
-	my $answer = IO::Select->new($psql->{out});
-	my $peak = own_memory($backend);
+	my ($here) = @_;
+	my $answer = IO::Select->new($here->{psql}{out});
+	my $peak = own_memory($here->{pid});
 
-	$psql->send_text("SELECT aggwin.close_windows();\n");
-	$psql->send_mark;
+	$here->{psql}->send_text("SELECT aggwin.close_windows();\n");
+	$here->{psql}->send_mark;
 	until ($answer->can_read(0.02))
 	{
-		my $memory = own_memory($backend);
+		my $memory = own_memory($here->{pid});
 		$peak = $memory if defined $memory && $memory > $peak;
 	}
-	$psql->wait_for_mark;
+	$here->{psql}->wait_for_mark;
 	return $peak;
 }
 
-# Seconds, nanoseconds of processor time, and what it returns.
-sub timed
+# A minute, and the closing of the one before: nanoseconds of processor time of both, seconds of the latter.
+sub load_and_close
 {
-	my ($work) = @_;
-	my ($begin, $cpu) = (time, cpu_of($psql));
-	my $result = $work->();
+	my ($here) = @_;
+	my @cpu = cpu_of($here->{psql});
 
-	return { s => time - $begin, cpu => cpu_of($psql) - $cpu, result => $result };
-}
-
-sub median_of
-{
-	my ($what, @measured) = @_;
-	return median(map { $_->{$what} } @measured);
+	minute_of_samples($here);
+	push @cpu, cpu_of($here->{psql});
+	my $begin = time;
+	my $peak = close_windows($here);
+	my $seconds = time - $begin;
+	push @cpu, cpu_of($here->{psql});
+	return { load => $cpu[1] - $cpu[0], cpu => $cpu[2] - $cpu[1], all => $cpu[2] - $cpu[0], s => $seconds, memory => own_memory($here->{pid}), peak => $peak };
 }
 
 # The newest minute that is closed, of what the first four functions give by service.
 # Returns how many series of results there are.
 sub compare_results
 {
-	my ($from, $to) = map { "to_timestamp($start + ($minute - $_) * ${\MINUTE})" } 2, 1;
-	my $compared = same_answers($psql, 'results',
+	my ($here) = @_;
+	my ($from, $to) = map { "to_timestamp($start + ($here->{minute} - $_) * ${\MINUTE})" } 2, 1;
+	my $compared = same_answers($here->{psql}, 'results',
 		"SELECT metric, labels ->> 'service' AS service, value FROM aggwin.sample_input WHERE metric IN ('r1', 'r2', 'r3', 'r4') AND ts = $to",
 		"SELECT m.metric, m.service, m.value FROM (SELECT labels ->> 'service' AS service, count(*) AS n, max(value) AS max, avg(value) AS avg, sum(value) AS sum
 			FROM aggwin.sample_input WHERE metric = 'requests_total' AND ts >= $from AND ts < $to GROUP BY 1) AS g,
 			LATERAL (VALUES ('r1', g.service, g.n), ('r2', g.service, g.max), ('r3', g.service, g.avg), ('r4', g.service, g.sum)) AS m (metric, service, value)");
-	my ($failed, $series) = map { @$_ } $psql->ask(q{SELECT (SELECT count(*) FROM aggwin.pipelines WHERE last_error IS NOT NULL),
+	my ($row) = $here->{psql}->ask(q{SELECT (SELECT count(*) FROM aggwin.pipelines WHERE last_error IS NOT NULL),
 		(SELECT count(*) FROM aggwin.series WHERE metric ~ '^r[0-9]+$')});
+	my ($failed, $series) = @$row;
 
 	die "bench: $failed pipelines failed\n" if $failed;
 	note('%d results of %d of a minute compared: equal', $compared, $series);
@@ -139,50 +158,46 @@ sub compare_results
 }
 
 die "bench: the system does not tell processor times\n" unless defined cpu_of($psql);
-minute_of_samples();
-minute_of_samples();
-# Without pipelines at both ends: loads get dearer while tables grow.
-my (%cost, %load, %close, $results);
-for my $count (0, 1, 2, PIPELINES, 0)
-{
-	my @kind = ($count, $count == 1 ? 'pipeline' : 'pipelines');
-
-	$psql->ask('SELECT count(*) FROM aggwin.apply_pipelines($$' . rules($count) . '$$)');
-	# Time goes as samples say, not by the clock.
-	$psql->ask(q{SELECT count(aggwin.alter_window(output, idle_timeout => '365 days')) FROM aggwin.pipelines}) if $count > 0;
-	# New pipelines begin with the first sample.
-	my $before = $minute - 1;
-	my $backlog = timed(\&close_windows);
-	my @peaks = $backlog->{result};
-
-	for (1 .. rounds(2))
-	{
-		push @{ $load{$count} }, timed(\&minute_of_samples);
-		push @{ $close{$count} }, timed(\&close_windows);
-		push @peaks, $close{$count}[-1]{result};
-	}
-	$cost{$count} = { load => median_of('cpu', @{ $load{$count} }), map { $_ => median_of($_, @{ $close{$count} }) } qw(s cpu) };
-	note('%d %s: load %.1f s of cpu a minute, closing %.2f s, %.2f s of cpu; %d minutes at first: %.1f s of cpu; memory %.0f MB, %.0f MB at most',
-		@kind, map({ $_ / 1e9 } $cost{$count}{load}), $cost{$count}{s}, $cost{$count}{cpu} / 1e9, $before, $backlog->{cpu} / 1e9,
-		own_memory($backend), (sort { $b <=> $a } @peaks)[0]);
-	$results = compare_results() if $count == PIPELINES;
-}
-my ($one, $all) = @cost{ 1, PIPELINES };
+my @counts = (0, 1, 2, PIPELINES);
+my %database = map { $_ => database_with($_) } @counts;
+my $measured = measure(rounds => rounds(3), sides => { map { my $here = $database{$_}; $_ => sub { load_and_close($here) } } @counts });
 my $samples = SERIES * MINUTE;
 
-# What one figure is more for one number of pipelines than for another.
-sub more
+sub median_of
 {
-	my ($what, $many, $few) = @_;
-	return $cost{$many}{$what} - $cost{$few}{$what};
+	my ($what, $count) = @_;
+	return median(map { $_->{$what} } @{ $measured->{$count} });
 }
 
-report('closing a minute: the second pipeline / the first', map({ [ more($_, 2, 1) / more($_, 1, 0) ] } qw(s cpu)), undef);
-report('closing a minute: each of the next 98 / the first', map({ [ more($_, PIPELINES, 2) / (PIPELINES - 2) / more($_, 1, 0) ] } qw(s cpu)), undef);
-report("load and fold: ${\PIPELINES} pipelines / none", [], [ $all->{load} / $cost{0}{load} ], undef);
+for my $count (@counts)
+{
+	note('%d pipelines: load %.1f s of cpu a minute, closing %.2f s, %.2f s of cpu; memory %.0f MB, %.0f MB at most', $count,
+		median_of('load', $count) / 1e9, median_of('s', $count), median_of('cpu', $count) / 1e9, map { median_of($_, $count) } qw(memory peak));
+}
+
+# By rounds: what $many pipelines take more than $few, for each of them, to what the first takes.
+sub to_the_first
+{
+	my ($what, $many, $few) = @_;
+	return map {
+		my $round = $_;
+		my ($m, $f, $one, $none) = map { $measured->{$_}[$round]{$what} } $many, $few, 1, 0;
+		($m - $f) / ($many - $few) / ($one - $none);
+	} 0 .. $#{ $measured->{0} };
+}
+
+report('closing a minute: the second pipeline / the first', map({ [ to_the_first($_, 2, 1) ] } qw(s cpu)), undef);
+report('closing a minute: each of the others / the first', map({ [ to_the_first($_, PIPELINES, 2) ] } qw(s cpu)), undef);
+report("load and fold: ${\PIPELINES} pipelines / none", [], [ ratios($measured, 'load', PIPELINES, 0) ], undef);
 note('%.2f us of cpu a sample to store and fold; closing: %.2f us with one pipeline, %.2f us with %d, %.1f ns a sample for each',
-	map({ $_ / 1e3 / $samples } $cost{0}{load}, $one->{cpu}, $all->{cpu}), PIPELINES, $all->{cpu} / $samples / PIPELINES);
-note('at 1 Hz all of it takes %.0f %% of a processor, %.0f %% without pipelines', map { $_ / 1e7 / MINUTE } $all->{load} + $all->{cpu}, $cost{0}{load});
+	map({ $_ / 1e3 / $samples } median_of('load', 0), median_of('cpu', 1), median_of('cpu', PIPELINES)), PIPELINES, median_of('cpu', PIPELINES) / $samples / PIPELINES);
+note('at 1 Hz all of it takes %.0f %% of a processor, %.0f %% without pipelines', map { median_of('all', $_) / 1e7 / MINUTE } PIPELINES, 0);
+my $results = compare_results($database{ +PIPELINES });
+for my $here (values %database)
+{
+	$here->{psql}->close or die "bench: psql ended badly\n";
+	$psql->ask("DROP DATABASE $here->{name} WITH (FORCE)");
+}
 
 # Prometheus -----------------------------------------------------------------------
 
@@ -284,9 +299,9 @@ EOT
 		100 * $plain->{cpu} / $plain->{s} / 1e9, $plain->{memory});
 	note('its %d rules, each minute: %.2f s, %.2f s of cpu, %.2f us a sample, %.0f MB; %d turns', PIPELINES, $duration, $evaluated / 1e9,
 		$evaluated / 1e3 / $samples, $ruled->{memory}, $ruled->{turns});
-	report('store and fold a sample / scrape and store it in Prometheus', [], [ $cost{0}{load} / $samples / $stored ], undef);
-	report("${\PIPELINES} pipelines / ${\PIPELINES} rules of Prometheus", [ $all->{s} / $duration ], [ $all->{cpu} / $evaluated ], undef);
-	report('all of it / all of it in Prometheus', [], [ ($all->{load} + $all->{cpu}) / MINUTE / ($ruled->{cpu} / $ruled->{s}) ], undef);
+	report('store and fold a sample / scrape and store it in Prometheus', [], [ median_of('load', 0) / $samples / $stored ], undef);
+	report("${\PIPELINES} pipelines / ${\PIPELINES} rules of Prometheus", [ median_of('s', PIPELINES) / $duration ], [ median_of('cpu', PIPELINES) / $evaluated ], undef);
+	report('all of it / all of it in Prometheus', [], [ median_of('all', PIPELINES) / MINUTE / ($ruled->{cpu} / $ruled->{s}) ], undef);
 	$prometheus->stop;
 	kill 'TERM', $exporter;
 	waitpid $exporter, 0;
