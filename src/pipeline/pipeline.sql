@@ -5,9 +5,11 @@ CREATE FUNCTION aggwin.map_new_series() RETURNS trigger
 COMMENT ON FUNCTION aggwin.map_new_series() IS 'private: trigger that has pipelines take new series';
 REVOKE ALL ON FUNCTION aggwin.map_new_series() FROM PUBLIC;
 
-CREATE FUNCTION aggwin.total_before(pipeline_id integer, result_id bigint, window_start timestamptz) RETURNS double precision
-	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_total_before';
-COMMENT ON FUNCTION aggwin.total_before(integer, bigint, timestamptz) IS 'private: what a running sum had come to before a window';
+CREATE FUNCTION aggwin.totals_before(
+	pipeline_id integer, window_start timestamptz, OUT result_id bigint, OUT value double precision
+) RETURNS SETOF record
+	LANGUAGE C STABLE STRICT PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'aggwin_totals_before';
+COMMENT ON FUNCTION aggwin.totals_before(integer, timestamptz) IS 'private: what running sums had come to before a window';
 
 CREATE FUNCTION aggwin.pipelines_touched(
 	spans tstzrange[], changes bigint[], keys text[],

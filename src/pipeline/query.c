@@ -105,7 +105,7 @@ quantile_of_values(double fraction)
 
 /* What becomes of the values "v" of a group. NaN counts as in Prometheus. */
 static char *
-group_value(int32 pipeline_id, const PromRule *rule)
+group_value(const PromRule *rule)
 {
 	bool		samples = rule->function == PROM_SAMPLES;
 
@@ -128,7 +128,7 @@ group_value(int32 pipeline_id, const PromRule *rule)
 				? psprintf("coalesce(aggwin.percentile(aggwin.merge(v.percentiles), %s), 'NaN')", number(rule->fraction))
 				: quantile_of_values(rule->fraction);
 		case PROM_SUM2:
-			return psprintf("aggwin.total_before(%d, v.result_id, aggwin.current_window_start()) + sum(v.value)", pipeline_id);
+			break;
 	}
 	return pstrdup("sum(v.value)");
 }
@@ -166,10 +166,17 @@ aggwin_pipeline_query(int32 pipeline_id, const PromRule *rule, const char *view)
 					 series_value(rule), COUNT, view, pipeline_id);
 	appendStringInfo(&s, "), groups AS (SELECT v.result_id%s, %s AS value FROM series AS v"
 					 " WHERE v.value IS NOT NULL GROUP BY v.result_id%s)",
-					 bounded ? ", v.le" : "", group_value(pipeline_id, rule), bounded ? ", v.le" : "");
+					 bounded ? ", v.le" : "", group_value(rule), bounded ? ", v.le" : "");
 	if (bounded)
 		appendStringInfo(&s, ", quantiles AS (SELECT g.result_id, aggwin.histogram_quantile(%s, g.le, g.value) AS value"
 						 " FROM groups AS g GROUP BY g.result_id)", number(rule->histogram_fraction));
+	if (rule->aggregation == PROM_SUM2)
+	{
+		appendStringInfo(&s, ", totals AS (SELECT g.result_id, coalesce(t.value, 0) + g.value AS value"
+						 " FROM groups AS g LEFT JOIN aggwin.totals_before(%d, aggwin.current_window_start()) AS t"
+						 " ON t.result_id = g.result_id)", pipeline_id);
+		from = "totals";
+	}
 	append_top(&s, rule, from);
 	return s.data;
 }

@@ -185,13 +185,13 @@ read_series(int32 pipeline_id, Wanted *wanted)
 	Datum		values[] = {Int32GetDatum(pipeline_id)};
 	bool		isnull;
 
+	/* Others than those of the same size never meet it, and those of another grace by chance only. */
 	aggwin_spi_read("SELECT (SELECT array_agg(m.series_id) FROM aggwin.pipeline_series AS m WHERE m.pipeline_id = $1),"
-					" (SELECT count(*)::int FROM aggwin.pipeline AS p JOIN aggwin.window AS w ON w.output = p.output"
-					" JOIN aggwin.pipeline AS q ON q.reads = p.reads JOIN aggwin.window AS v ON v.output = q.output"
-					" WHERE p.pipeline_id = $1 AND v.rollup = w.rollup AND v.size = w.size AND v.grace = w.grace"
-					" AND NOT v.paused), (SELECT bool_or(p.reach <> 'own') FROM aggwin.pipeline AS p JOIN aggwin.pipeline AS q"
-					" ON p.pipeline_id = q.pipeline_id OR p.reads = q.reads WHERE q.pipeline_id = $1)",
-					lengthof(types), types, values);
+					" count(*) FILTER (WHERE v.grace = w.grace AND NOT v.paused)::int, bool_or(q.reach <> 'own')"
+					" FROM aggwin.pipeline AS p JOIN aggwin.window AS w ON w.output = p.output"
+					" JOIN aggwin.pipeline AS q ON q.reads = p.reads OR q.pipeline_id = p.pipeline_id"
+					" JOIN aggwin.window AS v ON v.output = q.output AND v.rollup = w.rollup AND v.size = w.size"
+					" WHERE p.pipeline_id = $1", lengthof(types), types, values);
 	wanted->series = aggwin_spi_value(1, &isnull);
 	wanted->count = array_count(wanted->series, isnull);
 	wanted->pipelines = DatumGetInt32(aggwin_spi_value(2, &isnull));

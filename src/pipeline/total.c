@@ -1,7 +1,7 @@
 /*
- * total.c - what a running sum had come to before a window
+ * total.c - what running sums had come to before a window
  *
- * That is its last result in the pipeline's window output, which has also those that a
+ * That is their last result in the pipeline's window output, which has also those that a
  * limit kept from being written as samples. Where the output has expired, it is the last
  * sample.
  */
@@ -9,57 +9,53 @@
 
 #include "catalog/pg_type.h"
 #include "core/spi_util.h"
+#include "emit/plans.h"
 #include "fmgr.h"
-#include "pipeline/tables.h"
+#include "funcapi.h"
 #include "utils/lsyscache.h"
 
-PG_FUNCTION_INFO_V1(aggwin_total_before);
+PG_FUNCTION_INFO_V1(aggwin_totals_before);
 
-/* The last value of a query with $1 (a result) and $2 (a time); false if there is none. */
-static bool
-last_value(const char *sql, FunctionCallInfo fcinfo, float8 *value)
-{
-	Oid			types[] = {INT8OID, TIMESTAMPTZOID};
-	Datum		values[] = {PG_GETARG_DATUM(1), PG_GETARG_DATUM(2)};
-	bool		isnull;
-
-	if (SPI_execute_with_args(sql, lengthof(types), types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read the last result of a running sum");
-	if (SPI_processed == 0)
-		return false;
-	*value = DatumGetFloat8(aggwin_spi_value(1, &isnull));
-	return !isnull;
-}
+/* Each revision of an output has all rows of its window. */
+#define TOTALS \
+	"SELECT r.result_id, coalesce(o.value, s.value) AS value" \
+	" FROM (SELECT DISTINCT m.result_id FROM aggwin.pipeline_series AS m WHERE m.pipeline_id = $1) AS r" \
+	" LEFT JOIN LATERAL (SELECT o.value FROM %1$s AS o WHERE o.result_id = r.result_id AND o.window_end <= $2" \
+	" AND o.op <> 'delete' AND NOT EXISTS (SELECT FROM %1$s AS n WHERE n.result_id = o.result_id" \
+	" AND n.window_end = o.window_end AND n.revision > o.revision)" \
+	" ORDER BY o.window_end DESC, o.revision DESC LIMIT 1) AS o ON true" \
+	" LEFT JOIN LATERAL (SELECT p.value FROM aggwin.samples AS p WHERE o.value IS NULL" \
+	" AND p.series_id = r.result_id AND p.ts <= $2 ORDER BY p.ts DESC LIMIT 1) AS s ON true" \
+	" WHERE coalesce(o.value, s.value) IS NOT NULL"
 
 /*
- * aggwin.total_before(pipeline_id, result_id, window_start): the value of a result at the end
- * of the last window before this one in which it was; 0 if there is none. Under the query's
- * snapshot, and with what the step has written.
+ * aggwin.totals_before(pipeline_id, window_start): the value of each result at the end of the
+ * last window before this one in which it was, if there is any. Under the query's snapshot,
+ * and with what the step has written.
  */
 Datum
-aggwin_total_before(PG_FUNCTION_ARGS)
+aggwin_totals_before(PG_FUNCTION_ARGS)
 {
-	Oid			types[] = {INT4OID};
-	Datum		values[] = {PG_GETARG_DATUM(0)};
-	Oid			output = InvalidOid;
-	float8		value = 0;
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Oid			types[] = {INT4OID, TIMESTAMPTZOID};
+	Datum		values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1)};
+	Oid			output;
 	bool		isnull;
 
+	InitMaterializedSRF(fcinfo, 0);
 	aggwin_spi_connect();
-	if (SPI_execute_with_args("SELECT p.output::oid FROM aggwin.pipeline AS p WHERE p.pipeline_id = $1",
-							  lengthof(types), types, values, NULL, true, 1) != SPI_OK_SELECT)
-		elog(ERROR, "could not read aggwin.pipeline");
-	if (SPI_processed > 0)
+	if (aggwin_spi_read("SELECT p.output::oid FROM aggwin.pipeline AS p WHERE p.pipeline_id = $1", 1, types, values) > 0)
+	{
 		output = DatumGetObjectId(aggwin_spi_value(1, &isnull));
-	/* Each revision has all rows of its window. */
-	if (!OidIsValid(output) || get_rel_name(output) == NULL ||
-		!last_value(psprintf("SELECT o.value FROM %1$s AS o WHERE o.result_id = $1 AND o.window_end <= $2"
-							 " AND o.op <> 'delete' AND NOT EXISTS (SELECT FROM %1$s AS n"
-							 " WHERE n.result_id = $1 AND n.window_end = o.window_end AND n.revision > o.revision)"
-							 " ORDER BY o.window_end DESC, o.revision DESC", aggwin_relation_name(output)),
-					fcinfo, &value))
-		(void) last_value("SELECT p.value FROM aggwin.samples AS p WHERE p.series_id = $1 AND p.ts <= $2"
-						  " ORDER BY p.ts DESC", fcinfo, &value);
+		/* Not yet while create_window() tries the query. */
+		if (get_rel_name(output) != NULL &&
+			!aggwin_emit_read(psprintf(TOTALS, aggwin_relation_name(output)), lengthof(types), types, values,
+							  result->setDesc, result->setResult))
+			ereport(ERROR,
+					(errcode(ERRCODE_DATATYPE_MISMATCH),
+					 errmsg("table %s no longer has the columns of its window query", aggwin_relation_name(output)),
+					 errhint("Apply the rules of the pipeline again.")));
+	}
 	aggwin_spi_finish();
-	PG_RETURN_FLOAT8(value);
+	return (Datum) 0;
 }

@@ -231,6 +231,15 @@ keeps_bound(const PromRule *rule)
 	return rule->grouping.kind == PROM_WITHOUT;
 }
 
+/* A running sum goes on from its own last results, so these have to be what is written. */
+static bool
+check_not_running(const PromRule *rule, const PromExpr *inner, const char *name, PromError *error)
+{
+	return rule->aggregation != PROM_SUM2 ||
+		aggwin_promql_fail(error, inner->place, "Have one pipeline write \"sum2\", and another read its results.",
+						   "\"%s\" does not take \"sum2\"", name);
+}
+
 static bool
 check_histogram(const PromExpr *expr, PromRule *rule, PromError *error)
 {
@@ -248,7 +257,8 @@ check_histogram(const PromExpr *expr, PromRule *rule, PromError *error)
 		!check_fraction(expr, &rule->histogram_fraction, error))
 		return false;
 	inner = expr->arguments[1];
-	if (!check_aggregation(inner, rule, error))
+	if (!check_aggregation(inner, rule, error) ||
+		!check_not_running(rule, inner, "histogram_quantile", error))
 		return false;
 	if (!keeps_bound(rule))
 		return aggwin_promql_fail(error, inner->place, "Keep it: sum by (le) (...).",
@@ -278,7 +288,7 @@ check_top(const PromExpr *expr, PromRule *rule, PromError *error)
 	if (inner->kind == PROM_SELECT)
 		return aggwin_promql_fail(error, inner->place, "Write topk(3, sum by (label) (metric[1m])), for example.",
 								  "\"topk\" does not take samples themselves");
-	return check_histogram(inner, rule, error);
+	return check_histogram(inner, rule, error) && check_not_running(rule, inner, "topk", error);
 }
 
 /*
