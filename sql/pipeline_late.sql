@@ -66,4 +66,4 @@ SELECT count(*) FROM aggwin.samples;
 SELECT count(*) FROM aggwin.apply_pipelines('[]');
 DROP FUNCTION changed;
 DROP TABLE before;
-DROP TABLE aggwin.pipeline, aggwin.pipeline_series, aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;
+DROP TABLE aggwin.pipeline, aggwin.pipeline_series, aggwin.pipeline_refused, aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;

@@ -33,5 +33,5 @@ SELECT aggwin.close_windows() >= 1 AS corrected;
 TABLE results;
 
 DROP VIEW results;
-DROP TABLE aggwin.pipeline, aggwin.pipeline_series, aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;
+DROP TABLE aggwin.pipeline, aggwin.pipeline_series, aggwin.pipeline_refused, aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;
 SELECT count(*) FROM pg_class WHERE relname LIKE 'pipeline%' OR relname LIKE 'samples%';

@@ -220,5 +220,5 @@ SELECT aggwin.close_windows() > 0 AS closed;
 SELECT metric, ts, value FROM aggwin.sample_input WHERE metric IN ('nineties', 'minutes') AND ts < '2026-03-01 10:04Z' ORDER BY ts, metric;
 SELECT lag FROM aggwin.pipelines WHERE "as" = 'nineties';
 SELECT count(*) FROM aggwin.apply_pipelines('[]');
-DROP TABLE aggwin.pipeline, aggwin.pipeline_series, aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;
+DROP TABLE aggwin.pipeline, aggwin.pipeline_series, aggwin.pipeline_refused, aggwin.samples, aggwin.series, aggwin.metric, aggwin.refused_sample, aggwin.metric_rollup CASCADE;
 DROP ROLE regress_pipelines_owner, regress_pipelines_other;

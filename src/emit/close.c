@@ -364,7 +364,7 @@ revise_between(Closing *closing, const DirtyEnds *ends, TimestampTz after, Times
 			else
 				end = next_to_revise(closing, end);
 			/* All before that one are done. */
-			window->revised_to = end == DT_NOEND ? last : end - window->period;
+			window->revised_to = Min(end - window->period, window->closed_to);
 			closing->wrote = true;
 		}
 	}
@@ -383,8 +383,11 @@ revise(Closing *closing)
 	WindowRow  *window = closing->window;
 	DirtyEnds	ends = read_dirty(closing);
 	TimestampTz oldest = window->closed_to - window->retention - 1;
-	TimestampTz from = window->takes_turns ? oldest : Max(window->revised_to, oldest);
+	TimestampTz from = oldest;
 	int			count = 0;
+
+	if (!window->takes_turns && window->revised_to > oldest && window->revised_to <= window->closed_to)
+		from = window->revised_to;
 
 	if (ends.count == 0)
 		return;
@@ -528,6 +531,9 @@ aggwin_close_window(Step *step, WindowRow *window)
 	{
 		if (may_revise(&closing, until))
 			revise(&closing);
+		/* What is still to be corrected must not get beyond retention meanwhile. */
+		if (closing.dirty && window->takes_turns)
+			until = Min(until, aggwin_grid_end(window, window->revised_to + window->retention));
 		skip(&closing, until);
 		close_up_to(&closing, until);
 		expire(&closing);

@@ -142,10 +142,13 @@ aggwin_emit_read(const char *sql, int nargs, Oid *types, Datum *values, TupleDes
 	};
 	int			rc;
 
+	if (!aggwin_desc_fits(source->resultDesc, wanted))
+		return false;
 	for (int i = 0; i < nargs; i++)
 		options.params->params[i] = (ParamExternData) {.value = values[i], .pflags = PARAM_FLAG_CONST, .ptype = types[i]};
 	SetTuplestoreDestReceiverParams(options.dest, rows, CurrentMemoryContext, false, NULL, NULL);
 	rc = SPI_execute_plan_extended(kept->plan, &options);
 	aggwin_spi_check(rc, SPI_OK_SELECT, sql);
+	/* It may have been planned anew. */
 	return aggwin_desc_fits(source->resultDesc, wanted);
 }

@@ -143,7 +143,8 @@ map_all(const PlanItem *item)
 /*
  * Windows begin at whole multiples of their width since 1970, the first of them with
  * the first sample that is there. What comes of times before is late, and has results,
- * too. Results of that time, of an earlier rule, go.
+ * too. Results of an earlier rule go, from the first sample of all that could be read: those
+ * before could not be computed again.
  */
 static void
 begin_windows(const PlanItem *item)
@@ -169,7 +170,10 @@ begin_windows(const PlanItem *item)
 						" WHERE w.output = $1", SPI_OK_UPDATE, lengthof(window_types), window_types, window_values, nulls);
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_run_args("DELETE FROM aggwin.samples AS p USING aggwin.series AS s"
-						" WHERE s.metric = $1 AND p.series_id = s.series_id", SPI_OK_DELETE, 1, (Oid[]) {TEXTOID},
+						" WHERE s.metric = $1 AND p.series_id = s.series_id AND p.ts > ("
+						"SELECT f.ts FROM aggwin.samples AS f JOIN aggwin.series AS o ON o.series_id = f.series_id"
+						" JOIN aggwin.metric AS m ON m.metric = o.metric WHERE NOT m.derived ORDER BY f.ts LIMIT 1)",
+						SPI_OK_DELETE, 1, (Oid[]) {TEXTOID},
 						(Datum[]) {CStringGetTextDatum(item->spec.metric)}, NULL);
 }
 
@@ -251,11 +255,12 @@ alter(const PlanItem *item)
 
 	aggwin_spi_run_args(psprintf("UPDATE aggwin.pipeline AS p SET max_series = $2, result_limit = $3, paused = $4,"
 								 " grace = %s, retention = %s, applied_at = now(),"
-								 " skipped_hour = CASE WHEN $3 > p.result_limit THEN NULL ELSE p.skipped_hour END,"
-								 " refused_series = 0"
+								 " skipped_hour = CASE WHEN $3 > p.result_limit THEN NULL ELSE p.skipped_hour END"
 								 " WHERE p.pipeline_id = $1",
 								 milliseconds(spec->grace), milliseconds(spec->retention)),
 						SPI_OK_UPDATE, lengthof(types), types, values, NULL);
+	aggwin_spi_run_args("DELETE FROM aggwin.pipeline_refused AS r WHERE r.pipeline_id = $1",
+						SPI_OK_DELETE, 1, types, values, NULL);
 	aggwin_spi_run(psprintf("SELECT aggwin.alter_window(%s, grace => %s, retention => %s)",
 							quote_literal_cstr(aggwin_relation_name(item->output)),
 							milliseconds(spec->grace), milliseconds(spec->retention)), SPI_OK_SELECT);

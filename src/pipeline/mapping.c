@@ -32,7 +32,7 @@
 PG_FUNCTION_INFO_V1(aggwin_map_new_series);
 
 /* Numbers that Prometheus reads in the label le, and that are no error to the server. */
-#define LE_PATTERN "'^([+-]?([0-9]{1,18}(\\.[0-9]{0,18})?|\\.[0-9]{1,18})([eE][+-]?[0-9]{1,2})?|[+-]?[Ii]nf)$'"
+#define LE_PATTERN "'^([+-]?([0-9]{1,18}([.][0-9]{0,18})?|[.][0-9]{1,18})([eE][+-]?[0-9]{1,2})?|[+-]?[Ii]nf)$'"
 
 /* The labels by which groups are told, as an array literal. */
 static char *
@@ -132,14 +132,15 @@ aggwin_map_series(int32 pipeline_id, const PromRule *rule, Datum metric, Datum l
 		appendStringInfoString(&sql, " WHERE f.series_id = f.first AND NOT EXISTS (SELECT FROM aggwin.pipeline_series AS p WHERE p.pipeline_id = $1"
 							   " AND p.result_id = r.series_id AND p.le IS NOT DISTINCT FROM f.le)");
 	appendStringInfoString(&sql, " RETURNING series_id"
-						   ") UPDATE aggwin.pipeline AS p SET refused_series = p.refused_series + n.refused"
+						   ") INSERT INTO aggwin.pipeline_refused AS r (pipeline_id, series) SELECT $1, n.refused"
 						   " FROM (SELECT (SELECT count(*) FROM found) - (SELECT count(*) FROM mapped) AS refused) AS n"
-						   " WHERE p.pipeline_id = $1 AND n.refused > 0");
+						   " WHERE n.refused > 0"
+						   " ON CONFLICT (pipeline_id) DO UPDATE SET series = r.series + excluded.series");
 	plan = aggwin_spi_prepare(sql.data, lengthof(types), types);
 	/* Whatever the isolation level: results that another transaction has made are found. */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	aggwin_spi_check(SPI_execute_snapshot(plan, values, NULL, snapshot, InvalidSnapshot, false, true, 0),
-					 SPI_OK_UPDATE, sql.data);
+					 SPI_OK_INSERT, sql.data);
 	UnregisterSnapshot(snapshot);
 	SPI_freeplan(plan);
 }

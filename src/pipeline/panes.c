@@ -33,12 +33,13 @@ width_ms(const Tier *tier)
 	return width % 1000 == 0 ? width / 1000 : 0;
 }
 
-/* Rollups of samples that keep each series by itself, the newest first: their views. */
+/* Rollups of samples, of their owner, that keep each series by itself, the newest first: their views. */
 static List *
 candidates(void)
 {
 	aggwin_spi_run("SELECT r.view::oid FROM aggwin.rollup AS r"
 				   " LEFT JOIN aggwin.metric_rollup AS m ON m.view = r.view JOIN pg_class AS c ON c.oid = r.view"
+				   " JOIN pg_class AS s ON s.oid = r.source AND s.relowner = c.relowner"
 				   " WHERE r.source = 'aggwin.samples'::regclass"
 				   " AND (m.view IS NOT NULL AND m.pattern IS NULL AND m.keep IS NULL AND m.drop IS NULL"
 				   " OR m.view IS NULL AND c.relname LIKE 'pipeline\\_panes\\_%')"

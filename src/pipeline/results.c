@@ -22,9 +22,12 @@
 
 PG_FUNCTION_INFO_V1(aggwin_write_results);
 
-/* May so many results more of a window that ends at this time be written? */
+/*
+ * May so many results more of a window that ends at this time be written? running: they are
+ * running sums.
+ */
 static bool
-count_results(int32 pipeline_id, TimestampTz end, int64 count)
+count_results(int32 pipeline_id, TimestampTz end, int64 count, bool *running)
 {
 	Oid			types[] = {INT4OID, TIMESTAMPTZOID, INT8OID};
 	Datum		values[] = {Int32GetDatum(pipeline_id), TimestampTzGetDatum(end - (end % USECS_PER_HOUR + USECS_PER_HOUR) % USECS_PER_HOUR),
@@ -41,10 +44,11 @@ count_results(int32 pipeline_id, TimestampTz end, int64 count)
 						" FROM aggwin.pipeline AS o CROSS JOIN LATERAL (SELECT o.hour > $2 OR (o.skipped_hour IS DISTINCT FROM $2"
 						" AND CASE WHEN o.hour = $2 THEN o.results ELSE 0 END + $3 <= o.result_limit) AS fits) AS f"
 						" WHERE o.pipeline_id = $1) AS n WHERE p.pipeline_id = n.pipeline_id"
-						" RETURNING coalesce(n.fits, true), n.first, p.metric, p.result_limit",
+						" RETURNING coalesce(n.fits, true), n.first, p.metric, p.result_limit, p.reach = 'later'",
 						SPI_OK_UPDATE_RETURNING, lengthof(types), types, values, NULL);
 	if (SPI_processed == 0)
 		return false;
+	*running = DatumGetBool(aggwin_spi_value(5, &isnull));
 	if (DatumGetBool(aggwin_spi_value(1, &isnull)))
 		return true;
 	if (DatumGetBool(aggwin_spi_value(2, &isnull)))
@@ -62,18 +66,23 @@ count_results(int32 pipeline_id, TimestampTz end, int64 count)
  *
  * A window that is computed again adds up in another order. A result that differs in its last
  * digits only is left: it would be news to all who read samples, and have them computed again.
+ * Whole numbers are exact up to 2^53, and what running sums add is small beside themselves.
  */
 static void
-write_results(const MetricTables *tables, TimestampTz end)
+write_results(const MetricTables *tables, TimestampTz end, bool exact)
 {
+	Oid			types[] = {BOOLOID};
+	Datum		values[] = {BoolGetDatum(exact)};
 	int32		day = aggwin_day(end);
 
 	(void) aggwin_ensure_days(tables, &day, 1);
-	aggwin_spi_run("INSERT INTO aggwin.samples AS s (series_id, ts, value)"
-				   " SELECT n.result_id, n.window_end, n.value FROM aggwin_new AS n WHERE n.op <> 'delete'"
-				   " ON CONFLICT (series_id, ts) DO UPDATE SET value = excluded.value"
-				   " WHERE NOT (aggwin.same_bits(s.value, excluded.value) OR abs(excluded.value) < 'Infinity'"
-				   " AND abs(s.value - excluded.value) <= 1e-12 * abs(excluded.value))", SPI_OK_INSERT);
+	aggwin_spi_run_args("INSERT INTO aggwin.samples AS s (series_id, ts, value)"
+						" SELECT n.result_id, n.window_end, n.value FROM aggwin_new AS n WHERE n.op <> 'delete'"
+						" ON CONFLICT (series_id, ts) DO UPDATE SET value = excluded.value"
+						" WHERE NOT (aggwin.same_bits(s.value, excluded.value) OR NOT $1 AND abs(excluded.value) < 'Infinity'"
+						" AND abs(s.value - excluded.value) <= 1e-12 * abs(excluded.value)"
+						" AND (s.value <> floor(s.value) OR excluded.value <> floor(excluded.value)))",
+						SPI_OK_INSERT, lengthof(types), types, values, NULL);
 	aggwin_spi_run("DELETE FROM aggwin.samples AS s USING aggwin_new AS n"
 				   " WHERE n.op = 'delete' AND s.series_id = n.result_id AND s.ts = n.window_end", SPI_OK_DELETE);
 }
@@ -90,6 +99,7 @@ aggwin_write_results(PG_FUNCTION_ARGS)
 	Sandbox		saved;
 	TimestampTz end;
 	int64		count;
+	bool		running;
 	bool		isnull;
 
 	if (!CALLED_AS_TRIGGER(fcinfo) || !TRIGGER_FIRED_AFTER(trigger->tg_event) ||
@@ -110,8 +120,8 @@ aggwin_write_results(PG_FUNCTION_ARGS)
 	{
 		count = DatumGetInt64(aggwin_spi_value(2, &isnull));
 		aggwin_forget_series_panes(end);
-		if (count_results(pg_strtoint32(trigger->tg_trigger->tgargs[0]), end, count))
-			write_results(&tables, end);
+		if (count_results(pg_strtoint32(trigger->tg_trigger->tgargs[0]), end, count, &running))
+			write_results(&tables, end, running);
 	}
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();

@@ -13,6 +13,7 @@
 
 #include "access/xact.h"
 #include "catalog/pg_type.h"
+#include "core/compat.h"
 #include "core/spi_util.h"
 #include "emit/bounds.h"
 #include "emit/plans.h"
@@ -37,6 +38,7 @@ typedef struct SeriesPanes
 	Oid			rollup;
 	WindowBounds bounds;
 	char	   *metric;
+	TupleDesc	desc;			/* of the rows */
 	Tuplestorestate *rows;
 } SeriesPanes;
 
@@ -61,6 +63,7 @@ forget(SeriesPanes *panes)
 {
 	kept = list_delete_ptr(kept, panes);
 	tuplestore_end(panes->rows);
+	FreeTupleDesc(panes->desc);
 	pfree(panes->metric);
 	pfree(panes);
 }
@@ -126,7 +129,7 @@ find_kept(Oid rollup, const WindowBounds *bounds, const char *metric)
 
 /* A store that is kept once it is filled. */
 static SeriesPanes *
-new_panes(Oid rollup, const WindowBounds *bounds, const char *metric)
+new_panes(Oid rollup, const WindowBounds *bounds, const char *metric, TupleDesc desc)
 {
 	MemoryContext caller;
 	SeriesPanes *panes;
@@ -143,6 +146,7 @@ new_panes(Oid rollup, const WindowBounds *bounds, const char *metric)
 	panes->rollup = rollup;
 	panes->bounds = *bounds;
 	panes->metric = pstrdup(metric);
+	panes->desc = CreateTupleDescCopy(desc);
 	/* It outlives the query, and its files the portal. */
 	panes->rows = tuplestore_begin_heap(true, true, work_mem);
 	kept = lappend(kept, panes);
@@ -231,6 +235,15 @@ take_all_series(Wanted *wanted)
 	" WHERE b.series_id = r.series_id AND b.ts < (SELECT $1) AND abs(b.value) < 1e300" \
 	" ORDER BY b.ts DESC LIMIT 1) AS p) AS c) END"
 
+pg_noreturn static void
+refuse_columns(Oid rollup)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_DATATYPE_MISMATCH),
+			 errmsg("%s has other columns than are asked for", aggwin_relation_name(rollup)),
+			 errhint("Apply the rules of the pipeline again.")));
+}
+
 static void
 read_panes(Oid rollup, const WindowBounds *bounds, const Wanted *wanted, TupleDesc desc, Tuplestorestate *rows)
 {
@@ -244,16 +257,18 @@ read_panes(Oid rollup, const WindowBounds *bounds, const Wanted *wanted, TupleDe
 								   " GROUP BY r.series_id) AS r", wanted->looks_back ? COUNTER_SINCE_BEFORE : "r.counter",
 								   aggwin_relation_name(rollup)),
 						  lengthof(types), types, values, desc, rows))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("%s has other columns than are asked for", aggwin_relation_name(rollup))));
+		refuse_columns(rollup);
 }
 
 static void
 copy_rows(const SeriesPanes *panes, ReturnSetInfo *result)
 {
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(result->setDesc, &TTSOpsMinimalTuple);
+	TupleTableSlot *slot;
 
+	/* Whoever calls says what columns there are. */
+	if (!aggwin_desc_fits(panes->desc, result->setDesc))
+		refuse_columns(panes->rollup);
+	slot = MakeSingleTupleTableSlot(result->setDesc, &TTSOpsMinimalTuple);
 	tuplestore_rescan(panes->rows);
 	while (tuplestore_gettupleslot(panes->rows, true, false, slot))
 		tuplestore_puttupleslot(result->setResult, slot);
@@ -290,7 +305,7 @@ aggwin_series_panes(PG_FUNCTION_ARGS)
 			read_series(pipeline_id, &wanted);
 		if (panes == NULL && take_all_series(&wanted))
 		{
-			panes = new_panes(rollup, bounds, wanted.metric);
+			panes = new_panes(rollup, bounds, wanted.metric, result->setDesc);
 			read_panes(rollup, bounds, &wanted, result->setDesc, panes->rows);
 		}
 		if (panes != NULL)

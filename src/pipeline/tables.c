@@ -7,6 +7,9 @@
  *
  *		pipeline			a rule, its options, and what became of it
  *		pipeline_series		a series that a pipeline reads, and the one that it becomes
+ *		pipeline_refused	how many series a pipeline leaves out
+ *
+ * What ingestion writes is not in the rows of aggwin.pipeline, which steps lock.
  */
 #include "postgres.h"
 
@@ -36,7 +39,6 @@ static const char *const creation[] = {
 	" results bigint NOT NULL DEFAULT 0,"
 	" skipped bigint NOT NULL DEFAULT 0,"
 	" skipped_hour timestamptz,"
-	" refused_series bigint NOT NULL DEFAULT 0,"
 	" applied_at timestamptz NOT NULL DEFAULT now()"
 	") WITH (fillfactor = 50)",
 	"COMMENT ON TABLE aggwin.pipeline IS 'one row a pipeline: a rule that makes a metric of others'",
@@ -51,7 +53,6 @@ static const char *const creation[] = {
 	"COMMENT ON COLUMN aggwin.pipeline.results IS 'how many were written in that hour'",
 	"COMMENT ON COLUMN aggwin.pipeline.skipped IS 'results that result_limit kept from being written'",
 	"COMMENT ON COLUMN aggwin.pipeline.skipped_hour IS 'the last hour that was skipped'",
-	"COMMENT ON COLUMN aggwin.pipeline.refused_series IS 'series that are left out, since max_series was reached'",
 
 	"CREATE TABLE aggwin.pipeline_series ("
 	" pipeline_id integer NOT NULL REFERENCES aggwin.pipeline ON DELETE CASCADE,"
@@ -66,6 +67,12 @@ static const char *const creation[] = {
 	"COMMENT ON COLUMN aggwin.pipeline_series.result_id IS 'the series that it becomes part of'",
 	"COMMENT ON COLUMN aggwin.pipeline_series.le IS 'of a bucket of a histogram: its bound'",
 
+	"CREATE TABLE aggwin.pipeline_refused ("
+	" pipeline_id integer PRIMARY KEY REFERENCES aggwin.pipeline ON DELETE CASCADE,"
+	" series bigint NOT NULL"
+	")",
+	"COMMENT ON TABLE aggwin.pipeline_refused IS 'series that a pipeline leaves out, since max_series was reached'",
+
 	"CREATE TRIGGER aggwin_pipeline_series AFTER INSERT ON aggwin.series"
 	" REFERENCING NEW TABLE AS aggwin_new FOR EACH STATEMENT"
 	" EXECUTE FUNCTION aggwin.map_new_series()",
@@ -77,9 +84,10 @@ static const char *const creation[] = {
 	" WHEN p.skipped_hour = p.hour THEN 'skipped' WHEN w.closed_to IS NULL THEN 'waiting' ELSE 'active' END AS state,"
 	" w.closed_to AS computed_to, greatest(w.watermark - w.closed_to, '0') AS lag,"
 	" s.series_in, s.series_out, p.results AS results_this_hour, p.result_limit AS \"limit\","
-	" p.skipped, p.refused_series, w.late, w.revised AS corrections, w.failures, o.last_error,"
+	" p.skipped, coalesce(f.series, 0) AS refused_series, w.late, w.revised AS corrections, w.failures, o.last_error,"
 	" w.last_error_at, p.output, p.applied_at"
 	" FROM aggwin.pipeline AS p LEFT JOIN aggwin.window AS w ON w.output = p.output"
+	" LEFT JOIN aggwin.pipeline_refused AS f ON f.pipeline_id = p.pipeline_id"
 	" LEFT JOIN aggwin.windows AS o ON o.\"window\" = p.output"
 	" LEFT JOIN LATERAL (SELECT count(*) AS series_in, count(DISTINCT m.result_id) AS series_out"
 	" FROM aggwin.pipeline_series AS m WHERE m.pipeline_id = p.pipeline_id) AS s ON true",
@@ -87,7 +95,8 @@ static const char *const creation[] = {
 };
 
 static const char *const relations[] = {
-	"TABLE aggwin.pipeline", "TABLE aggwin.pipeline_series", "VIEW aggwin.pipelines",
+	"TABLE aggwin.pipeline", "TABLE aggwin.pipeline_series", "TABLE aggwin.pipeline_refused",
+	"VIEW aggwin.pipelines",
 };
 
 bool
