@@ -195,3 +195,7 @@ SELECT quantile_final('{1, 2}');
 
 SET client_min_messages = warning;
 DROP SCHEMA summary_histogram CASCADE;
+
+-- between the smallest numbers there are, too, percentiles rise
+SELECT aggwin.percentiles('{"bounds": [5e-324], "counts": [40, 2080], "count": 2120, "sum": 0, "min": -2.5, "max": 1e-323, "minus_infinity": 0, "plus_infinity": 0}'::aggwin.histogram, '{0.25, 0.5, 0.75, 1}');
+SELECT aggwin.percentiles(aggwin.hist_agg(v, '{1.6e308}'), '{0.25, 0.5, 0.75}') FROM unnest('{-1.5e308, 1.5e308}'::float8[]) AS v;

@@ -241,7 +241,11 @@ aggwin_histogram_percentile(const Histogram *histogram, double fraction)
 			continue;
 		}
 		part = (rank - below) / count;
-		value = lower * (1 - part) + upper * part;
+		/* Rises with part also where numbers have few digits left, or their distance overflows. */
+		if (isinf(upper - lower))
+			value = lower * (1 - part) + upper * part;
+		else
+			value = lower + (upper - lower) * part;
 		return Max(lower, Min(upper, value));
 	}
 	return aggwin_histogram_max(histogram);
