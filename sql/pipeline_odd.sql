@@ -1,4 +1,5 @@
 -- pipelines: what a review found
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 SET timezone = 'UTC';
 SET aggwin.max_past = 0;
