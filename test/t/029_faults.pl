@@ -156,7 +156,7 @@ my %HARM = (
 		kill 'KILL', $_[0] or die "could not kill $_[0]: $!";
 		$session->run('SELECT pg_sleep(60)');
 		die 'the server did not notice' if !$session->{lost};
-		$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server did not recover';
+		Aggwin::Session::await_recovery($node);
 	});
 
 # Holds something up, does something, waits until a fold has come to what is

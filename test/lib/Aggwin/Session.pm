@@ -121,8 +121,24 @@ sub kill_process
 	kill 'KILL', $pid or die "could not kill $pid: $!";
 	$self->run('SELECT pg_sleep(60)');
 	die 'the server did not notice' if !$self->{lost};
-	$node->poll_query_until('postgres', 'SELECT 1', '1') or die 'the server did not recover';
+	await_recovery($node);
 	return;
+}
+
+# Waits until a server may be connected to again. A psql that is turned away may be gone
+# before it has been told the query, and then the server's own library gives up.
+sub await_recovery
+{
+	my ($node) = @_;
+
+	for (1 .. 100)
+	{
+		my $recovered = eval { $node->poll_query_until('postgres', 'SELECT 1', '1') ? 1 : 0 };
+		return if $recovered;
+		die 'the server did not recover' if defined $recovered;
+		die $@ if $@ !~ /Broken pipe/;
+	}
+	die 'the server did not recover';
 }
 
 # Ends psql, whatever its transaction was doing.
