@@ -149,6 +149,19 @@ aggwin_spi_connect(void)
 		elog(ERROR, "SPI_connect failed");
 }
 
+/* The same, with the transition tables of a trigger. */
+void
+aggwin_spi_connect_with(TriggerData *trigger)
+{
+	int			rc;
+
+	aggwin_spi_connect();
+	rc = SPI_register_trigger_data(trigger);
+	if (rc != SPI_OK_TD_REGISTER)
+		elog(ERROR, "SPI_register_trigger_data failed: %s",
+			 SPI_result_code_string(rc));
+}
+
 void
 aggwin_spi_finish(void)
 {

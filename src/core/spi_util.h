@@ -6,6 +6,7 @@
 
 #include "postgres.h"
 
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 
@@ -45,6 +46,7 @@ extern SPIPlanPtr aggwin_spi_prepare(const char *sql, int nargs, Oid *types);
 extern SPIPlanPtr aggwin_spi_prepare_kept(const char *sql, int nargs, Oid *types);
 extern void aggwin_spi_check(int rc, int expected, const char *sql);
 extern void aggwin_spi_check_kept(SPIPlanPtr *plan, int rc, int expected, const char *sql);
+extern void aggwin_spi_connect_with(TriggerData *trigger);
 extern uint64 aggwin_spi_run(const char *sql, int expected);
 extern uint64 aggwin_spi_run_args(const char *sql, int expected, int nargs,
 								  Oid *types, Datum *values, const char *nulls);

@@ -42,8 +42,9 @@ aggwin_current_bounds(void)
 	return current;
 }
 
-static const WindowBounds *
-bounds(void)
+/* The bounds, an error while no window is being computed. */
+const WindowBounds *
+aggwin_required_bounds(void)
 {
 	if (current == NULL)
 		ereport(ERROR,
@@ -60,12 +61,12 @@ bounds(void)
 Datum
 aggwin_current_window_start(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TIMESTAMPTZ(bounds()->start);
+	PG_RETURN_TIMESTAMPTZ(aggwin_required_bounds()->start);
 }
 
 /* aggwin.current_window_end(): likewise its end, exclusive. */
 Datum
 aggwin_current_window_end(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_TIMESTAMPTZ(bounds()->end);
+	PG_RETURN_TIMESTAMPTZ(aggwin_required_bounds()->end);
 }

@@ -16,6 +16,7 @@ typedef struct WindowBounds
 } WindowBounds;
 
 extern const WindowBounds *aggwin_current_bounds(void);
+extern const WindowBounds *aggwin_required_bounds(void);
 extern void aggwin_with_bounds(const WindowBounds *bounds, void (*step) (void *), void *arg);
 
 #endif							/* AGGWIN_BOUNDS_H */

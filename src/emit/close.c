@@ -388,7 +388,6 @@ revise(Closing *closing)
 
 	if (!window->takes_turns && window->revised_to > oldest && window->revised_to <= window->closed_to)
 		from = window->revised_to;
-
 	if (ends.count == 0)
 		return;
 	closing->wrote = true;
@@ -516,6 +515,7 @@ aggwin_close_window(Step *step, WindowRow *window)
 		},
 	};
 	bool		begins = window->closed_to == DT_NOBEGIN;
+	bool		due;
 	TimestampTz until;
 	instr_time	start;
 	instr_time	elapsed;
@@ -523,11 +523,10 @@ aggwin_close_window(Step *step, WindowRow *window)
 	INSTR_TIME_SET_CURRENT(start);
 	until = target(&closing);
 	step->closes_more = false;
-	if (until == DT_NOBEGIN || !begin(&closing, until))
-		;
-	else if (begins && window->takes_turns)
+	due = until != DT_NOBEGIN && begin(&closing, until);
+	if (due && begins && window->takes_turns)
 		step->more = step->closes_more = true;	/* in its turn, which is known now */
-	else
+	else if (due)
 	{
 		if (may_revise(&closing, until))
 			revise(&closing);

@@ -215,9 +215,7 @@ aggwin_series_gone(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("aggwin.series_gone() can only be the trigger that aggwin makes")));
 	aggwin_metric_tables(&tables);
-	aggwin_spi_connect();
-	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
-		elog(ERROR, "could not register the rows of the trigger");
+	aggwin_spi_connect_with(trigger);
 	sql = affected_sql(trigger->tg_event);
 	aggwin_become_owner(&saved, &tables);
 	count = aggwin_spi_run(sql, SPI_OK_SELECT);

@@ -34,6 +34,14 @@
 
 PG_FUNCTION_INFO_V1(aggwin_create_metric_rollup);
 
+/* Those of the labels that are named in an array. Both are SQL. */
+char *
+aggwin_sql_only_labels(const char *labels, const char *names)
+{
+	return psprintf("(SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(%s) AS e"
+					" WHERE e.key = ANY (%s))", labels, names);
+}
+
 /*
  * What a series has in common with the others of its group, given its number as
  * SQL. Of a rollup that is not grouped, the series itself.
@@ -125,18 +133,14 @@ rollup_query(FunctionCallInfo fcinfo, const MetricRollup *rollup)
 	StringInfoData s;
 
 	initStringInfo(&s);
-	appendStringInfo(&s, "SELECT aggwin.time_bucket(%s, ts) AS bucket, %s AS %s,"
-					 " count(*) FILTER (WHERE value = 'NaN') AS nans,"
-					 " aggwin.stats_agg(value) FILTER (WHERE value <> 'NaN') AS stats,"
-					 " %s FILTER (WHERE value <> 'NaN') AS percentiles",
+	appendStringInfo(&s, "SELECT aggwin.time_bucket(%s, ts) AS bucket, %s AS %s, " AGGWIN_SUMMARIES("%s"),
 					 literal(fcinfo, ARG_BUCKET, INTERVALOID),
 					 aggwin_sql_series_group(rollup, "series_id"),
 					 rollup->grouped ? "group_id" : "series_id",
 					 bounds ? psprintf("aggwin.hist_agg(value, %s)", bounds) : "aggwin.exp_hist_agg(value)");
 	if (!rollup->grouped)
-		appendStringInfoString(&s, ", aggwin.counter_agg(ts, value)"
-							   " FILTER (WHERE abs(value) < 1e300) AS counter");
-	appendStringInfoString(&s, " FROM aggwin.samples WHERE NOT aggwin.is_stale(value)");
+		appendStringInfoString(&s, ", " AGGWIN_COUNTER);
+	appendStringInfoString(&s, AGGWIN_SUMMARIZED);
 	if (rollup->pattern != NULL)
 		appendStringInfo(&s, " AND aggwin.series_matches(series_id, %s)", rollup->pattern);
 	appendStringInfoString(&s, " GROUP BY 1, 2");

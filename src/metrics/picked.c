@@ -90,22 +90,6 @@ find_series(const Matchers *matchers, Picked *picked, Datum *metrics)
 	return true;
 }
 
-static int
-array_size(Datum array)
-{
-	ArrayType  *header = DatumGetArrayTypeP(array);
-
-	return ArrayGetNItems(ARR_NDIM(header), ARR_DIMS(header));
-}
-
-/* Those of the labels that are named in an array. Both are SQL. */
-static char *
-only_labels(const char *labels, const char *names)
-{
-	return psprintf("(SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(%s) AS e"
-					" WHERE e.key = ANY (%s))", labels, names);
-}
-
 /* The labels that are shown, as an expression about a series "s". */
 static char *
 shown_labels(const MetricRollup *rollup, ArrayType *by, bool several_metrics)
@@ -113,13 +97,13 @@ shown_labels(const MetricRollup *rollup, ArrayType *by, bool several_metrics)
 	char	   *labels = pstrdup("s.labels");
 
 	if (rollup->keep != NULL)
-		labels = only_labels(labels, psprintf("%s::text[]", rollup->keep));
+		labels = aggwin_sql_only_labels(labels, psprintf("%s::text[]", rollup->keep));
 	if (rollup->drop != NULL)
 		labels = psprintf("(%s - %s::text[])", labels, rollup->drop);
 	if (by != NULL || several_metrics)
 		labels = psprintf("(%s || jsonb_build_object('" AGGWIN_NAME_LABEL "', s.metric))", labels);
 	if (by != NULL)
-		labels = only_labels(labels, aggwin_sql_literal(PointerGetDatum(by), TEXTARRAYOID));
+		labels = aggwin_sql_only_labels(labels, aggwin_sql_literal(PointerGetDatum(by), TEXTARRAYOID));
 	return labels;
 }
 
@@ -193,7 +177,7 @@ aggwin_pick(FunctionCallInfo fcinfo, const PickedArgs *args, bool each_series, P
 		return false;
 
 	picked->labels = shown_labels(&picked->rollup, by,
-								  array_size(needs.metrics) > 1);
+								  aggwin_array_size(needs.metrics) > 1);
 	picked->merged = by != NULL;
 	aggwin_range_lock(&picked->range, OidIsValid(view) ? view : picked->rollup.view);
 	aggwin_range_load(&picked->range);

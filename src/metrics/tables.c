@@ -150,6 +150,14 @@ aggwin_run_latest(SPIPlanPtr *plan, const char *sql, int expected, int count,
 	return SPI_processed;
 }
 
+int
+aggwin_array_size(Datum array)
+{
+	ArrayType  *header = DatumGetArrayTypeP(array);
+
+	return ArrayGetNItems(ARR_NDIM(header), ARR_DIMS(header));
+}
+
 /*
  * An array of a type of eight bytes that are passed by value. Without a loop
  * over Datums: these are large.

@@ -27,6 +27,7 @@ extern void aggwin_become_owner(Sandbox *saved, const MetricTables *tables);
 extern void aggwin_lock_creation(const MetricTables *tables);
 extern uint64 aggwin_run_latest(SPIPlanPtr *plan, const char *sql, int expected, int count,
 								Oid *types, Datum *values);
+extern int	aggwin_array_size(Datum array);
 extern Datum aggwin_int8_array(const int64 *values, int count, Oid type);
 
 #endif							/* AGGWIN_TABLES_H */

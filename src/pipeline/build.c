@@ -17,6 +17,7 @@
 #include "pipeline/panes.h"
 #include "pipeline/query.h"
 #include "pipeline/tables.h"
+#include "rollup/sql.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
@@ -231,11 +232,10 @@ touch_new_series(const PlanItem *item, Datum known)
 
 	aggwin_sandbox_enter(&saved, BOOTSTRAP_SUPERUSERID, false);
 	aggwin_spi_run_args("INSERT INTO aggwin.touched (rollup_id, span, changes, key)"
-						" SELECT r.rollup_id, tstzrange(f.ts, NULL), 0, m.series_id"
+						" SELECT o.rollup_id, tstzrange(f.ts, NULL), 0, m.series_id"
 						" FROM aggwin.pipeline AS p JOIN aggwin.pipeline_series AS m USING (pipeline_id)"
 						" JOIN aggwin.window AS w ON w.output = p.output"
-						" JOIN aggwin.rollup AS r ON w.rollup = r.view OR EXISTS ("
-						"SELECT FROM aggwin.tier AS t WHERE t.rollup_id = r.rollup_id AND t.view = w.rollup)"
+						" JOIN aggwin.rollup AS o ON w.rollup IN (" AGGWIN_VIEWS_OF("o.rollup_id") ")"
 						" CROSS JOIN LATERAL (SELECT s.ts FROM aggwin.samples AS s WHERE s.series_id = m.series_id"
 						" ORDER BY s.ts LIMIT 1) AS f"
 						" WHERE p.pipeline_id = $1 AND m.series_id <> ALL ($2)",

@@ -21,11 +21,11 @@
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "metrics/matchers.h"
+#include "metrics/metric_rollup.h"
 #include "pipeline/read.h"
 #include "pipeline/tables.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -39,13 +39,11 @@ static char *
 label_array(const PromGrouping *grouping)
 {
 	Datum	   *names = palloc((grouping->label_count + 1) * sizeof(Datum));
-	ArrayType  *array;
 
 	for (int i = 0; i < grouping->label_count; i++)
 		names[i] = CStringGetTextDatum(grouping->labels[i]);
-	array = construct_array(names, grouping->label_count, TEXTOID, -1, false, TYPALIGN_INT);
-	return psprintf("%s::text[]",
-					quote_literal_cstr(OidOutputFunctionCall(F_ARRAY_OUT, PointerGetDatum(array))));
+	return aggwin_sql_literal(PointerGetDatum(construct_array(names, grouping->label_count, TEXTOID, -1,
+															  false, TYPALIGN_INT)), TEXTARRAYOID);
 }
 
 /* What a grouping leaves of labels, as SQL. */
@@ -55,8 +53,7 @@ aggwin_sql_grouped_labels(const PromGrouping *grouping, const char *labels)
 	switch (grouping->kind)
 	{
 		case PROM_BY:
-			return psprintf("(SELECT coalesce(jsonb_object_agg(e.key, e.value), '{}') FROM jsonb_each(%s) AS e"
-							" WHERE e.key = ANY (%s))", labels, label_array(grouping));
+			return aggwin_sql_only_labels(labels, label_array(grouping));
 		case PROM_WITHOUT:
 			return psprintf("(%s - %s)", labels, label_array(grouping));
 		case PROM_UNGROUPED:
@@ -168,9 +165,7 @@ aggwin_map_new_series(PG_FUNCTION_ARGS)
 	if (!aggwin_pipelines_exist())
 		return PointerGetDatum(NULL);
 	aggwin_metric_tables(&tables);
-	aggwin_spi_connect();
-	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
-		elog(ERROR, "could not read the new series");
+	aggwin_spi_connect_with(trigger);
 	aggwin_become_owner(&saved, &tables);
 	aggwin_spi_run("SELECT array_agg(n.series_id), array_agg(DISTINCT n.metric) FROM aggwin_new AS n", SPI_OK_SELECT);
 	series = aggwin_spi_value(1, &isnull);

@@ -13,6 +13,7 @@
 
 #include "core/spi_util.h"
 #include "datatype/timestamp.h"
+#include "metrics/metric_rollup.h"
 #include "rollup/catalog.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -92,11 +93,8 @@ create_panes(int64 width, const char *schema)
 	aggwin_spi_run(psprintf("SELECT aggwin.create_rollup(%s, %s, refresh_interval => '15 seconds')",
 							quote_literal_cstr(name),
 							quote_literal_cstr(psprintf("SELECT aggwin.time_bucket('" INT64_FORMAT " milliseconds', ts) AS bucket,"
-														" series_id, count(*) FILTER (WHERE value = 'NaN') AS nans,"
-														" aggwin.stats_agg(value) FILTER (WHERE value <> 'NaN') AS stats,"
-														" aggwin.exp_hist_agg(value) FILTER (WHERE value <> 'NaN') AS percentiles,"
-														" aggwin.counter_agg(ts, value) FILTER (WHERE abs(value) < 1e300) AS counter"
-														" FROM aggwin.samples WHERE NOT aggwin.is_stale(value) GROUP BY 1, 2", width))),
+														" series_id, " AGGWIN_SUMMARIES("aggwin.exp_hist_agg(value)") ", "
+														AGGWIN_COUNTER AGGWIN_SUMMARIZED " GROUP BY 1, 2", width))),
 				   SPI_OK_SELECT);
 	return DatumGetObjectId(aggwin_spi_value(1, &isnull));
 }

@@ -109,9 +109,7 @@ aggwin_write_results(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
 				 errmsg("aggwin.write_results() can only be the trigger that aggwin makes")));
 	aggwin_metric_tables(&tables);
-	aggwin_spi_connect();
-	if (SPI_register_trigger_data(trigger) != SPI_OK_TD_REGISTER)
-		elog(ERROR, "could not read the new results");
+	aggwin_spi_connect_with(trigger);
 	aggwin_become_owner(&saved, &tables);
 	aggwin_spi_run("SELECT max(n.window_end), count(*) FILTER (WHERE n.op IN ('insert', 'update'))"
 				   " FROM aggwin_new AS n", SPI_OK_SELECT);

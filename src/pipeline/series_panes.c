@@ -20,8 +20,8 @@
 #include "emit/step.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "metrics/tables.h"
 #include "miscadmin.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
@@ -159,7 +159,7 @@ new_panes(Oid rollup, const WindowBounds *bounds, const char *metric, TupleDesc 
 
 /* Reading -------------------------------------------------------------------*/
 
-/* The metric that a pipeline reads, NULL if it is there and reads those of any name. */
+/* The metric that a pipeline reads; NULL: those of any name. False if it is not there. */
 static bool
 read_metric(int32 pipeline_id, Wanted *wanted)
 {
@@ -171,14 +171,6 @@ read_metric(int32 pipeline_id, Wanted *wanted)
 		return false;
 	wanted->metric = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 	return true;
-}
-
-static int
-array_count(Datum array, bool isnull)
-{
-	ArrayType  *header = isnull ? NULL : DatumGetArrayTypeP(array);
-
-	return isnull ? 0 : ArrayGetNItems(ARR_NDIM(header), ARR_DIMS(header));
 }
 
 /* Its series, and how many pipelines have windows that are like its own. */
@@ -197,7 +189,7 @@ read_series(int32 pipeline_id, Wanted *wanted)
 					" JOIN aggwin.window AS v ON v.output = q.output AND v.rollup = w.rollup AND v.size = w.size"
 					" WHERE p.pipeline_id = $1", lengthof(types), types, values);
 	wanted->series = aggwin_spi_value(1, &isnull);
-	wanted->count = array_count(wanted->series, isnull);
+	wanted->count = isnull ? 0 : aggwin_array_size(wanted->series);
 	wanted->pipelines = DatumGetInt32(aggwin_spi_value(2, &isnull));
 	wanted->looks_back = DatumGetBool(aggwin_spi_value(3, &isnull));
 }
@@ -220,7 +212,7 @@ take_all_series(Wanted *wanted)
 	aggwin_spi_read("SELECT array_agg(s.series_id) FROM aggwin.series AS s WHERE s.metric = $1",
 					lengthof(types), types, values);
 	series = aggwin_spi_value(1, &isnull);
-	if (isnull || (int64) wanted->count * wanted->pipelines < array_count(series, isnull))
+	if (isnull || (int64) wanted->count * wanted->pipelines < aggwin_array_size(series))
 		return false;
 	wanted->series = series;
 	return true;
@@ -287,15 +279,10 @@ aggwin_series_panes(PG_FUNCTION_ARGS)
 	int32		pipeline_id = PG_GETARG_INT32(0);
 	Oid			rollup = PG_GETARG_OID(1);
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	const WindowBounds *bounds = aggwin_current_bounds();
+	const WindowBounds *bounds = aggwin_required_bounds();
 	Wanted		wanted = {0};
 
 	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-	if (bounds == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("no window is being computed"),
-				 errhint("Use aggwin.window_at() to compute a window.")));
 	aggwin_spi_connect();
 	if (read_metric(pipeline_id, &wanted))
 	{

@@ -12,6 +12,7 @@
 
 #include "catalog/pg_type.h"
 #include "core/spi_util.h"
+#include "emit/plans.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "lib/stringinfo.h"
@@ -74,6 +75,7 @@ aggwin_pipelines_touched(PG_FUNCTION_ARGS)
 {
 	Oid			types[] = {TSTZRANGEARRAYOID, INT8ARRAYOID, TEXTARRAYOID, TIMESTAMPTZOID};
 	Datum		values[] = {PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2), 0};
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
 	MetricTables tables;
 	Sandbox		saved;
 
@@ -84,8 +86,11 @@ aggwin_pipelines_touched(PG_FUNCTION_ARGS)
 	aggwin_spi_connect();
 	aggwin_become_owner(&saved, &tables);
 	values[3] = end_of_dropped();
-	aggwin_spi_read(TOUCHED, lengthof(types), types, values);
-	aggwin_spi_return_rows(fcinfo);
+	if (!aggwin_emit_read(TOUCHED, lengthof(types), types, values, result->setDesc, result->setResult))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("table aggwin.pipeline does not have its columns any more"),
+				 errhint("Give them their types again.")));
 	aggwin_sandbox_leave(&saved);
 	aggwin_spi_finish();
 	return (Datum) 0;

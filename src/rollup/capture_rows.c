@@ -166,18 +166,6 @@ collect_each_row(RollupCapture *rollup, TriggerData *trigger, RowsUse use,
 
 /* Batch path -------------------------------------------------------------- */
 
-static void
-connect_with(TriggerData *trigger)
-{
-	int			rc;
-
-	aggwin_spi_connect();
-	rc = SPI_register_trigger_data(trigger);
-	if (rc != SPI_OK_TD_REGISTER)
-		elog(ERROR, "SPI_register_trigger_data failed: %s",
-			 SPI_result_code_string(rc));
-}
-
 /*
  * Takes groups as the executor yields them. To SPI it is one of the receivers
  * that keep rows, so that it runs the query for them.
@@ -246,7 +234,7 @@ collect_groups(RollupCapture *rollup, TriggerData *trigger, RowsUse use,
 	aggwin_sandbox_enter(&saved, rollup->owner, true);
 	/* A plan first made for a small batch must do for a large one. */
 	aggwin_pin("enable_sort", "off");
-	connect_with(trigger);
+	aggwin_spi_connect_with(trigger);
 	receiver.values = palloc(rollup->columns * sizeof(Datum));
 	receiver.isnull = palloc(rollup->columns * sizeof(bool));
 	receiver.context = AllocSetContextCreate(CurrentMemoryContext, "aggwin group",
@@ -328,7 +316,7 @@ aggwin_find_touched(RollupCapture *rollup, TriggerData *trigger, bool filtered,
 	if (filtered)
 		plan = new_rows ? &rollup->touched_by_update : &rollup->touched_by_delete;
 	aggwin_sandbox_enter(&saved, rollup->owner, true);
-	connect_with(trigger);
+	aggwin_spi_connect_with(trigger);
 	if (*plan == NULL)
 	{
 		char	   *sql = aggwin_sql_touched(rollup->spec, old_rows, new_rows, filtered);
